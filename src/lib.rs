@@ -1,1 +1,8 @@
+//! tokenwatch: streaming anomaly detection for JWT access auditing.
+//!
+//! The data's way through the folders: [`ingest`] turns the bytes of a record into an event, [`detect`] decides what
+//! the event means under the rules. Everything else is an edge around these two.
 
+pub mod detect;
+pub mod ingest;
+pub mod pipeline;

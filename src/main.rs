@@ -1,1 +1,3 @@
-fn main(){}
+//! The `tokenwatch` command.
+
+fn main() {}

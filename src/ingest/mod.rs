@@ -1,0 +1,9 @@
+//! From the bytes of a record to an event: decode into slots, map, enrich, derive.
+//!
+//! Not detection: nothing here remembers the record before. The same bans as in `detect` hold: tables are arguments.
+
+pub mod reader;
+pub mod rejection;
+
+pub use reader::{Reader, Record};
+pub use rejection::{Disposition, Rejection};

