@@ -1,0 +1,191 @@
+//! From a file and the environment to a checked [`Config`], or to every problem at once.
+//!
+//! `source` (layers) → `reader` (keys and types) → the sections. Not here: rules, which have files of their own, and
+//! anything that acts on a setting.
+
+mod kafka;
+mod problem;
+mod properties;
+mod reader;
+mod setting;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::detect::Limits;
+use crate::pipeline;
+
+pub use kafka::{GroupProtocol, KafkaSettings, Start};
+pub use problem::{ConfigError, Problem};
+pub use properties::Properties;
+
+use reader::{Given, Reader};
+use setting::{Fault, Setting, one_of, within};
+
+/// What a configuration is read for, which decides what it must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `run`: brokers, topics and rules are required.
+    Service,
+    /// Commands that take rules and events from the command line.
+    Offline,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `kafka`.
+    pub kafka: KafkaSettings,
+    /// `rules`, less the placeholders.
+    pub rules: RuleSettings,
+    /// `time`, `limits`, `alerts` and `rules.placeholders`.
+    pub pipeline: pipeline::Settings,
+    /// `http`.
+    pub http: HttpSettings,
+    /// `log`.
+    pub log: LogSettings,
+}
+
+/// The checked section `rules`, less what the pipeline takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSettings {
+    /// Rule files and folders of them; not empty when the service runs.
+    pub paths: Vec<PathBuf>,
+    /// Folders with the `NAME.txt` lists of the modifier `expand`.
+    pub lists: Vec<PathBuf>,
+}
+
+/// The checked section `http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464) }
+    }
+}
+
+/// The checked section `log`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least that is worth a line.
+    pub level: LogLevel,
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+/// The least severity that is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something is probably not as meant.
+    Warn,
+    /// What an operator follows.
+    #[default]
+    Info,
+    /// What a developer follows.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl Setting for LogLevel {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        let words = [
+            ("error", Self::Error),
+            ("warn", Self::Warn),
+            ("info", Self::Info),
+            ("debug", Self::Debug),
+            ("trace", Self::Trace),
+        ];
+        one_of(given, &words)
+    }
+}
+
+impl Setting for LogFormat {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        one_of(given, &[("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+/// More evidence than this would make an alert too large for a topic.
+const EVIDENCE_MAX: usize = 1000;
+/// Decoding nests as deep as a record does, on a thread's stack.
+const EVENT_DEPTH_MAX: usize = 1024;
+
+impl Config {
+    /// The configuration of a file (none: the defaults) with the settings of the environment over it.
+    pub fn load(file: Option<&Path>, purpose: Purpose) -> Result<Self, ConfigError> {
+        Self::read(file, std::env::vars_os(), purpose)
+    }
+
+    /// [`Self::load`] with the environment as an argument.
+    pub fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        purpose: Purpose,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(file, source::read(file, variables)?);
+        let config = Self::take(&mut reader, purpose);
+        reader.finish().map(|()| config)
+    }
+
+    fn take(reader: &mut Reader, purpose: Purpose) -> Self {
+        let mut config = Self { kafka: KafkaSettings::read(reader), ..Self::default() };
+        reader.set_paths("rules.paths", &mut config.rules.paths);
+        reader.set_paths("rules.lists", &mut config.rules.lists);
+        config.pipeline = pipeline_settings(reader);
+        reader.set("http.listen", &mut config.http.listen);
+        reader.set("log.level", &mut config.log.level);
+        reader.set("log.format", &mut config.log.format);
+        if purpose == Purpose::Service {
+            config.kafka.require(reader);
+            if config.rules.paths.is_empty() {
+                reader.require("rules.paths", "paths = [\"rules\"]");
+            }
+        }
+        config
+    }
+}
+
+fn pipeline_settings(reader: &mut Reader) -> pipeline::Settings {
+    let mut settings = pipeline::Settings::default();
+    reader.set("rules.placeholders", &mut settings.placeholders);
+    reader.set("time.allowed_lateness", &mut settings.lateness);
+    reader.set("time.max_future_skew", &mut settings.future_skew_max);
+    reader.set_if("alerts.evidence_max", &mut settings.evidence_max, within(0, EVIDENCE_MAX));
+    settings.limits = limits(reader);
+    settings
+}
+
+/// The limits by the names that they have there, so that a new one is a setting without a word here.
+fn limits(reader: &mut Reader) -> Limits {
+    let defaults = serde_json::to_value(Limits::default()).expect("numbers always serialize");
+    let serde_json::Value::Object(mut fields) = defaults else { return Limits::default() };
+    for (name, field) in &mut fields {
+        let max = if name == "event_depth" { EVENT_DEPTH_MAX } else { usize::MAX };
+        let mut limit = 0;
+        if reader.set_if(&format!("limits.{name}"), &mut limit, within(1, max)) {
+            *field = limit.into();
+        }
+    }
+    serde_json::from_value(fields.into()).expect("only numbers were replaced by numbers")
+}
