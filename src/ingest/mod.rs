@@ -2,6 +2,7 @@
 //!
 //! Not detection: nothing here remembers the record before. The same bans as in `detect` hold: tables are arguments.
 
+pub mod decode;
 pub mod reader;
 pub mod rejection;
 

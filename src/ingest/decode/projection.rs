@@ -1,0 +1,236 @@
+//! Which of a record's values go into which slot.
+//!
+//! `{"jwt":{"sub":"a"}}` and `{"jwt.sub":"a"}` are the same, so at each object a member name is looked up whole, dots
+//! and all, among everything that can still follow there.
+
+use std::collections::BTreeMap;
+
+use crate::detect::fields::{FieldTable, Slot};
+use crate::detect::value::Value;
+
+use super::scan::{Cursor, Fault};
+use super::text::RawText;
+
+/// The paths of a field table as a tree that a decoder walks.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    nodes: Vec<Node>,
+    slots: usize,
+}
+
+/// A place in the tree of paths: what may follow, and the slot that ends here.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    slot: Option<Slot>,
+    names: Names,
+    /// Every slot below this node, itself excluded.
+    below: Vec<Slot>,
+}
+
+/// Member names and the node each leads to; open addressing over a power of two of places.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    table: Vec<Option<(Box<str>, usize)>>,
+}
+
+impl Names {
+    fn new(entries: Vec<(String, usize)>) -> Self {
+        if entries.is_empty() {
+            return Self::default();
+        }
+        let mut table = vec![None; (entries.len() * 4).next_power_of_two()];
+        for (name, node) in entries {
+            let mut place = hash(name.as_bytes()) & (table.len() - 1);
+            while table[place].is_some() {
+                place = (place + 1) & (table.len() - 1);
+            }
+            table[place] = Some((name.into_boxed_str(), node));
+        }
+        Self { table }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let mask = self.table.len().checked_sub(1)?;
+        let mut place = hash(name.as_bytes()) & mask;
+        while let Some((known, node)) = &self.table[place] {
+            if **known == *name {
+                return Some(*node);
+            }
+            place = (place + 1) & mask;
+        }
+        None
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+}
+
+/// Mixes the length, the first and the last eight bytes. The table is small and fixed, so an attacker who chooses
+/// member names gains no more than a short probe.
+fn hash(name: &[u8]) -> usize {
+    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
+    let (first, last) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_be_bytes(*first), u64::from_be_bytes(*last)),
+        _ => (word(name), 0),
+    };
+    let mixed = (first ^ last.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a hash")]
+    let folded = (mixed >> 32) as usize;
+    folded
+}
+
+/// Whether a value replaces what its slot holds or joins it, as inside an array of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placement {
+    Replace,
+    Append,
+}
+
+impl Projection {
+    /// The projection onto every field of a table.
+    #[must_use]
+    pub fn new(fields: &FieldTable) -> Self {
+        let mut children: Vec<BTreeMap<&str, usize>> = vec![BTreeMap::new()];
+        let mut ends: Vec<Option<Slot>> = vec![None];
+        for path in fields.paths() {
+            let mut node = 0;
+            for segment in path.split('.') {
+                node = *children[node].entry(segment).or_insert(ends.len());
+                if node == ends.len() {
+                    children.push(BTreeMap::new());
+                    ends.push(None);
+                }
+            }
+            ends[node] = fields.find(path);
+        }
+        let nodes = (0..ends.len()).map(|node| {
+            let mut names = Vec::new();
+            descendants(&children, node, "", &mut names);
+            let below = names.iter().filter_map(|(_, node)| ends[*node]).collect();
+            Node { slot: ends[node], names: Names::new(names), below }
+        });
+        Self { nodes: nodes.collect(), slots: fields.len() }
+    }
+
+    /// Decodes `text` into one value per slot; `Ok(false)` if it is JSON but not an object.
+    ///
+    /// Where a record gives a path twice, nested or dotted, the last one stands. A path that leads through an array
+    /// collects the values of all its elements, in order.
+    pub fn decode<'a>(&self, text: &'a str, depth_max: usize, values: &mut Vec<Value<'a>>) -> Result<bool, Fault> {
+        values.clear();
+        values.resize_with(self.slots, Value::default);
+        let mut cursor = Cursor::new(text, depth_max);
+        let is_object = cursor.peek() == Some(b'{');
+        if is_object {
+            self.members(&mut cursor, 0, Placement::Replace, values)?;
+        } else {
+            cursor.skip()?;
+        }
+        cursor.end()?;
+        Ok(is_object)
+    }
+
+    fn members<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        node: usize,
+        placement: Placement,
+        values: &mut [Value<'a>],
+    ) -> Result<(), Fault> {
+        let names = &self.nodes[node].names;
+        cursor.object(|cursor, name: RawText<'a>| {
+            let found = if name.escaped { names.find(&name.decoded()) } else { names.find(name.inside) };
+            match found {
+                Some(node) => self.value(cursor, node, placement, values),
+                None => cursor.skip(),
+            }
+        })
+    }
+
+    fn value<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        node: usize,
+        placement: Placement,
+        values: &mut [Value<'a>],
+    ) -> Result<(), Fault> {
+        let Node { slot, names, below } = &self.nodes[node];
+        let value = match cursor.peek() {
+            Some(b'{') if names.is_empty() => {
+                cursor.skip()?;
+                Value::Object
+            }
+            Some(b'{') => {
+                self.members(cursor, node, placement, values)?;
+                Value::Object
+            }
+            Some(b'[') => {
+                if placement == Placement::Replace {
+                    for slot in below {
+                        values[slot.index()] = Value::Absent;
+                    }
+                }
+                let mut elements = Vec::new();
+                self.elements(cursor, node, values, &mut elements)?;
+                Value::List(elements)
+            }
+            _ => cursor.scalar()?,
+        };
+        if let Some(slot) = slot {
+            place(&mut values[slot.index()], value, placement);
+        }
+        Ok(())
+    }
+
+    /// The elements of an array: scalars in order, inner arrays opened, the fields of objects appended to their slots.
+    fn elements<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        node: usize,
+        values: &mut [Value<'a>],
+        elements: &mut Vec<Value<'a>>,
+    ) -> Result<(), Fault> {
+        cursor.array(|cursor| {
+            match cursor.peek() {
+                Some(b'[') => self.elements(cursor, node, values, elements)?,
+                Some(b'{') => {
+                    self.members(cursor, node, Placement::Append, values)?;
+                    elements.push(Value::Object);
+                }
+                _ => elements.push(cursor.scalar()?),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Every node below `node` with its dotted path from there.
+fn descendants(children: &[BTreeMap<&str, usize>], node: usize, prefix: &str, names: &mut Vec<(String, usize)>) {
+    for (segment, child) in &children[node] {
+        let name = if prefix.is_empty() { (*segment).to_owned() } else { format!("{prefix}.{segment}") };
+        descendants(children, *child, &name, names);
+        names.push((name, *child));
+    }
+}
+
+fn place<'a>(target: &mut Value<'a>, value: Value<'a>, placement: Placement) {
+    match placement {
+        Placement::Replace => *target = value,
+        Placement::Append => {
+            let mut elements = match std::mem::take(target) {
+                Value::List(elements) => elements,
+                Value::Absent => Vec::new(),
+                single => vec![single],
+            };
+            match value {
+                Value::List(more) => elements.extend(more),
+                single => elements.push(single),
+            }
+            *target = Value::List(elements);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

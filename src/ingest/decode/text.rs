@@ -1,0 +1,117 @@
+//! The inside of JSON strings: finding the end quickly, and taking escapes away.
+
+use std::borrow::Cow;
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Position of the first byte at or after `at` that is a quote, a backslash or a control character.
+///
+/// Eight bytes at a time, by the zero-byte test of "Bit Twiddling Hacks" (`(v - 0x01…) & !v & 0x80…`): its lowest set
+/// bit is exact, and only the lowest is used.
+pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        let quote = word ^ (LOW_BITS * u64::from(b'"'));
+        let backslash = word ^ (LOW_BITS * u64::from(b'\\'));
+        let found = (quote.wrapping_sub(LOW_BITS) & !quote)
+            | (backslash.wrapping_sub(LOW_BITS) & !backslash)
+            | (word.wrapping_sub(LOW_BITS * 0x20) & !word);
+        let found = found & HIGH_BITS;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+        at += 1;
+    }
+    at
+}
+
+/// A string between its quotes, already checked against the grammar.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawText<'a> {
+    pub(super) inside: &'a str,
+    pub(super) escaped: bool,
+}
+
+impl<'a> RawText<'a> {
+    /// The text without escapes. A surrogate without its partner becomes U+FFFD, as Unicode recommends for
+    /// ill-formed text, so that whether a record is accepted does not depend on who reads the field.
+    pub(super) fn decoded(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(unescape(self.inside)) } else { Cow::Borrowed(self.inside) }
+    }
+}
+
+fn unescape(inside: &str) -> String {
+    let mut text = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some(plain) = rest.find('\\') {
+        text.push_str(&rest[..plain]);
+        let escape = &rest[plain + 1..];
+        let (character, length) = match escape.as_bytes().first() {
+            Some(b'n') => ('\n', 1),
+            Some(b't') => ('\t', 1),
+            Some(b'r') => ('\r', 1),
+            Some(b'b') => ('\u{8}', 1),
+            Some(b'f') => ('\u{c}', 1),
+            Some(b'u') => unicode_escape(escape),
+            Some(other) => (char::from(*other), 1),
+            None => break,
+        };
+        text.push(character);
+        rest = &escape[length..];
+    }
+    text.push_str(rest);
+    text
+}
+
+/// The character of `uXXXX`, or of `uXXXX\uXXXX` where the two make one, and the length of what was used.
+fn unicode_escape(escape: &str) -> (char, usize) {
+    let unit = |text: Option<&str>| text.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let Some(first) = unit(escape.get(1..5)) else { return (char::REPLACEMENT_CHARACTER, 1) };
+    if let Some(character) = char::from_u32(u32::from(first)) {
+        return (character, 5);
+    }
+    let second = escape.get(5..7).filter(|mark| *mark == "\\u").and_then(|_| unit(escape.get(7..11)));
+    let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
+    pair.map_or((char::REPLACEMENT_CHARACTER, 5), |character| (character, 11))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_become_characters() {
+        assert_eq!(unescape(r#"a\"\\\/\b\f\n\r\tz"#), "a\"\\/\u{8}\u{c}\n\r\tz");
+        assert_eq!(unescape(r"\u0041\u00e9\u4e2d\ud83d\ude00\u0000"), "Aé中😀\0");
+    }
+
+    #[test]
+    fn lone_surrogates_become_the_replacement_character() {
+        assert_eq!(unescape(r"\ud83d"), "\u{fffd}");
+        assert_eq!(unescape(r"\ude00x"), "\u{fffd}x");
+        assert_eq!(unescape(r"\ud83d\u0041"), "\u{fffd}A");
+        assert_eq!(unescape(r"\ud83d\ud83d\ude00"), "\u{fffd}😀");
+        assert_eq!(unescape(r"\ud83dé"), "\u{fffd}é");
+    }
+
+    proptest! {
+        #[test]
+        fn the_end_is_where_a_plain_loop_finds_it(bytes: Vec<u8>, at in 0usize..20) {
+            let at = at.min(bytes.len());
+            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+            let expected = bytes[at..].iter().position(special).map_or(bytes.len(), |found| at + found);
+            prop_assert_eq!(end_of_plain(&bytes, at), expected);
+        }
+
+        #[test]
+        fn unescaping_agrees_with_serde_json(text: String) {
+            let quoted = serde_json::to_string(&text).expect("a string");
+            prop_assert_eq!(unescape(&quoted[1..quoted.len() - 1]), text);
+        }
+    }
+}
