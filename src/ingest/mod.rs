@@ -3,8 +3,10 @@
 //! Not detection: nothing here remembers the record before. The same bans as in `detect` hold: tables are arguments.
 
 pub mod decode;
+mod derive;
 pub mod reader;
 pub mod rejection;
+mod timestamp;
 
 pub use reader::{Reader, Record};
 pub use rejection::{Disposition, Rejection};

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use crate::detect::event::Origin;
-use crate::detect::fields::FieldTable;
+use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::limits::Limits;
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 
+use super::decode::{Fault, Projection};
+use super::derive::Derivations;
 use super::rejection::Rejection;
+use super::timestamp;
 
 /// A record as it was read from a topic or a file.
 #[derive(Clone, Copy, Debug)]
@@ -21,30 +24,152 @@ pub struct Record<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
-/// What a record says, before the engine has seen it.
-#[derive(Clone, Debug)]
+/// What a record says, before the engine has seen it. Its values are in the caller's buffer.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decoded<'a> {
     /// When it happened.
     pub time: Timestamp,
     /// `event.id`, or `topic/partition/offset`.
     pub id: Cow<'a, str>,
-    /// One value per slot.
-    pub values: Vec<Value<'a>>,
 }
 
 /// Reads records into the slots of one field table.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    projection: Projection,
+    derivations: Derivations,
+    event_bytes_max: usize,
+    event_depth_max: usize,
+    future_skew_max: Span,
+}
 
 impl Reader {
+    /// Deeper nesting than this is refused whatever the configuration says: decoding recurses.
+    pub const EVENT_DEPTH_MAX: usize = 512;
+
     /// A reader for the fields that a rule set reads.
     #[must_use]
-    pub fn new(_fields: &FieldTable, _limits: &Limits, _future_skew_max: Span) -> Self {
-        Self {}
+    pub fn new(fields: &FieldTable, limits: &Limits, future_skew_max: Span) -> Self {
+        let mut fields = fields.clone();
+        let derivations = Derivations::new(&mut fields);
+        Self {
+            projection: Projection::new(&fields),
+            derivations,
+            event_bytes_max: limits.event_bytes,
+            event_depth_max: limits.event_depth.min(Self::EVENT_DEPTH_MAX),
+            future_skew_max,
+        }
     }
 
-    /// The event in a record, or why there is none.
-    pub fn read<'a>(&self, _record: &Record<'a>) -> Result<Decoded<'a>, Rejection> {
-        Err(Rejection::Empty)
+    /// The event in a record, or why there is none. Fills `values` with one value per slot of the field table, and
+    /// further ones behind them for the reader's own use.
+    pub fn read<'a>(&self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
+        let payload = record.payload.ok_or(Rejection::Empty)?;
+        if payload.len() > self.event_bytes_max {
+            return Err(Rejection::TooLarge { bytes: payload.len(), bytes_max: self.event_bytes_max });
+        }
+        let text = utf8(payload)?;
+        match self.projection.decode(text, self.event_depth_max, values) {
+            Ok(true) => {}
+            Ok(false) => return Err(Rejection::NotAnObject),
+            Err(Fault::TooDeep) => return Err(Rejection::TooDeep { depth_max: self.event_depth_max }),
+            Err(Fault::Syntax { problem, at }) => return Err(Rejection::NotJson { problem, at }),
+        }
+        let time = self.time(record, &values[Slot::TIMESTAMP.index()])?;
+        if values[Slot::EVENT_ACTION.index()].as_str().is_none_or(str::is_empty) {
+            return Err(Rejection::NoAction);
+        }
+        self.derivations.apply(time, values);
+        let id = match &values[Slot::EVENT_ID.index()] {
+            Value::Text(Cow::Borrowed(id)) if !id.is_empty() => Cow::Borrowed(*id),
+            other => Cow::Owned(other.key_text().map_or_else(|| stand_in(record.origin), Cow::into_owned)),
+        };
+        Ok(Decoded { time, id })
+    }
+
+    fn time(&self, record: &Record<'_>, value: &Value<'_>) -> Result<Timestamp, Rejection> {
+        if matches!(value, Value::Absent | Value::Null) {
+            return Err(Rejection::NoTimestamp);
+        }
+        let time = timestamp::parse(value).ok_or(Rejection::BadTimestamp)?;
+        match record.timestamp {
+            Some(recorded) if time > recorded + self.future_skew_max => {
+                let ahead = time.since(recorded);
+                Err(Rejection::FutureTimestamp { time, ahead, ahead_max: self.future_skew_max })
+            }
+            _ => Ok(time),
+        }
+    }
+}
+
+fn stand_in(Origin { topic, partition, offset }: &Origin) -> String {
+    format!("{topic}/{partition}/{offset}")
+}
+
+fn utf8(payload: &[u8]) -> Result<&str, Rejection> {
+    simdutf8::basic::from_utf8(payload).map_err(|_| {
+        // The fast check does not say where; this one does, and only bad records pay for it.
+        let at = simdutf8::compat::from_utf8(payload).map_or_else(|error| error.valid_up_to(), str::len);
+        Rejection::InvalidUtf8 { at }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(payload: Option<&[u8]>, recorded_ms: Option<i64>) -> Result<(i64, String), Rejection> {
+        let limits = Limits { event_bytes: 200, event_depth: 4, ..Limits::default() };
+        let reader = Reader::new(&FieldTable::default(), &limits, Span::from_millis(1_000));
+        let origin = Origin { topic: "audit".into(), partition: 3, offset: 4711 };
+        let record = Record { origin: &origin, timestamp: recorded_ms.map(Timestamp::from_millis), payload };
+        let decoded = reader.read(&record, &mut Vec::new())?;
+        Ok((decoded.time.millis(), decoded.id.into_owned()))
+    }
+
+    fn text(payload: &str) -> Result<(i64, String), Rejection> {
+        read(Some(payload.as_bytes()), None)
+    }
+
+    #[test]
+    fn an_event_has_a_time_and_an_identity() {
+        let event = r#"{"@timestamp":5,"event":{"action":"login","id":"e1"}}"#;
+        assert_eq!(text(event), Ok((5_000, "e1".to_owned())));
+        let without_id = r#"{"@timestamp":5,"event.action":"login","event.id":""}"#;
+        assert_eq!(text(without_id), Ok((5_000, "audit/3/4711".to_owned())));
+        let numbered = r#"{"@timestamp":5,"event.action":"login","event.id":7}"#;
+        assert_eq!(text(numbered), Ok((5_000, "7".to_owned())));
+    }
+
+    #[test]
+    fn every_defect_has_its_reason() {
+        assert_eq!(read(None, None), Err(Rejection::Empty));
+        assert_eq!(read(Some(b"{\"a\":\"\xff\"}"), None), Err(Rejection::InvalidUtf8 { at: 6 }));
+        let reason = |payload: &str| text(payload).expect_err(payload).reason();
+        assert_eq!(reason(""), "not_json");
+        assert_eq!(reason(r#"{"@timestamp":5,"event.action":"login"} x"#), "not_json");
+        assert_eq!(reason("[1]"), "not_an_object");
+        assert_eq!(reason("[1"), "not_json");
+        assert_eq!(reason(r#"{"event.action":"login"}"#), "no_timestamp");
+        assert_eq!(reason(r#"{"@timestamp":"soon","event.action":"login"}"#), "bad_timestamp");
+        assert_eq!(reason(r#"{"@timestamp":5}"#), "no_action");
+        assert_eq!(reason(r#"{"@timestamp":5,"event.action":7}"#), "no_action");
+        assert_eq!(reason(r#"{"a":[[[[1]]]]}"#), "too_deep");
+    }
+
+    #[test]
+    fn sizes_are_judged_before_anything_else() {
+        let event = r#"{"@timestamp":5,"event.action":"login"}"#;
+        let padded = |bytes: usize| format!("{event}{}", " ".repeat(bytes - event.len()));
+        assert!(text(&padded(200)).is_ok());
+        assert_eq!(text(&padded(201)), Err(Rejection::TooLarge { bytes: 201, bytes_max: 200 }));
+    }
+
+    #[test]
+    fn the_future_begins_after_the_allowed_skew() {
+        let event = br#"{"@timestamp":5,"event.action":"login"}"#;
+        assert!(read(Some(event), Some(4_000)).is_ok());
+        let refused = read(Some(event), Some(3_999)).expect_err("one millisecond too far ahead");
+        assert_eq!(refused.reason(), "future_timestamp");
     }
 }

@@ -75,9 +75,7 @@ fn hash(name: &[u8]) -> usize {
         _ => (word(name), 0),
     };
     let mixed = (first ^ last.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a hash")]
-    let folded = (mixed >> 32) as usize;
-    folded
+    (mixed >> 32) as usize
 }
 
 /// Whether a value replaces what its slot holds or joins it, as inside an array of objects.
