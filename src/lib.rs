@@ -7,3 +7,4 @@ pub mod config;
 pub mod detect;
 pub mod ingest;
 pub mod pipeline;
+pub mod telemetry;
