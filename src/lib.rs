@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod detect;
+pub mod http;
 pub mod ingest;
 pub mod pipeline;
 pub mod telemetry;
