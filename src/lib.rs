@@ -9,3 +9,4 @@ pub mod http;
 pub mod ingest;
 pub mod pipeline;
 pub mod telemetry;
+pub mod traffic;
