@@ -5,11 +5,16 @@
 
 use std::sync::Arc;
 
+use crate::detect::engine::{Engine, EngineSettings, Lateness};
+use crate::detect::event::Event;
 use crate::detect::limits::Limits;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
-use crate::detect::time::Span;
-use crate::ingest::{Disposition, Record, Rejection};
+use crate::detect::state::PartitionState;
+use crate::detect::time::{Span, Timestamp};
+use crate::detect::value::Value;
+use crate::ingest::reader::Decoded;
+use crate::ingest::{Disposition, Reader, Record, Rejection};
 
 /// What decides besides rules; the checked form of the configuration's `time`, `limits` and `alerts`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,21 +66,38 @@ impl BatchOutcome {
     }
 }
 
-/// The state of one partition: its windows and its stream time.
-#[derive(Debug)]
-pub struct Partition {}
-
 /// Reads and decides records under one rule set.
 #[derive(Debug)]
 pub struct Pipeline {
     rules: Arc<RuleSet>,
+    reader: Reader,
+    engine: Engine,
+    /// Empty between records; kept for its memory.
+    values: Vec<Value<'static>>,
+}
+
+/// The state of one partition: its windows and its stream time.
+#[derive(Debug)]
+pub struct Partition {
+    state: PartitionState,
 }
 
 impl Pipeline {
     /// A pipeline for a rule set.
     #[must_use]
-    pub fn new(rules: Arc<RuleSet>, _settings: &Settings) -> Self {
-        Self { rules }
+    pub fn new(rules: Arc<RuleSet>, settings: &Settings) -> Self {
+        let engine = EngineSettings {
+            lateness: settings.lateness,
+            limits: settings.limits.clone(),
+            evidence_max: settings.evidence_max,
+            placeholders: settings.placeholders.clone(),
+        };
+        Self {
+            reader: Reader::new(&rules.fields, &settings.limits, settings.future_skew_max),
+            engine: Engine::new(Arc::clone(&rules), engine),
+            rules,
+            values: Vec::new(),
+        }
     }
 
     /// The rules it decides under.
@@ -86,43 +108,68 @@ impl Pipeline {
 
     /// Fresh state for a partition. No result depends on `hash_seed`; it keeps attackers from choosing collisions.
     #[must_use]
-    pub fn partition(&self, _hash_seed: [u64; 4]) -> Partition {
-        Partition {}
+    pub fn partition(&self, hash_seed: [u64; 4]) -> Partition {
+        Partition { state: PartitionState::new(hash_seed) }
     }
 
     /// Decides one record and says what became of it; `position` is its place in the batch. Alerts, tallies and
     /// rejections go into `outcome`.
     pub fn decide(
         &mut self,
-        _partition: &mut Partition,
+        partition: &mut Partition,
         position: usize,
-        _record: &Record<'_>,
+        record: &Record<'_>,
         outcome: &mut BatchOutcome,
     ) -> Disposition {
-        outcome.rejected.push((position, Rejection::Empty));
-        Disposition::Malformed
+        let mut values = emptied(std::mem::take(&mut self.values));
+        let disposition = match self.reader.read(record, &mut values) {
+            Ok(Decoded { time, id }) => {
+                let event = Event { time, id: &id, origin: record.origin, values: &values };
+                match self.engine.process(&mut partition.state, &event, &mut outcome.detected) {
+                    Lateness::InTime => Disposition::Accepted,
+                    Lateness::Late => Disposition::Late,
+                }
+            }
+            Err(rejection) => {
+                if let Some(limit) = rejection.limit() {
+                    outcome.detected.hit(limit);
+                }
+                let disposition = rejection.disposition();
+                outcome.rejected.push((position, rejection));
+                disposition
+            }
+        };
+        self.values = emptied(values);
+        disposition
     }
 
     /// The end of a replay or a test: stream time passes everything, what was waiting is decided.
     pub fn finish(&mut self, _partition: &mut Partition, _outcome: &mut BatchOutcome) {}
 }
 
+/// The same vector without its values, ready to borrow from another record.
+fn emptied<'a>(mut values: Vec<Value<'_>>) -> Vec<Value<'a>> {
+    values.clear();
+    // Nothing is mapped: collecting an empty vector of the same layout keeps its memory.
+    values.into_iter().map(|_| Value::Absent).collect()
+}
+
 impl Partition {
     /// The greatest event time accepted so far; none before the first.
     #[must_use]
-    pub fn stream_time(&self) -> Option<crate::detect::time::Timestamp> {
-        None
+    pub fn stream_time(&self) -> Option<Timestamp> {
+        self.state.stream_time()
     }
 
     /// Groups held.
     #[must_use]
     pub fn groups(&self) -> usize {
-        0
+        self.state.groups()
     }
 
     /// Bytes that the state holds, counted.
     #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        0
+    pub const fn state_bytes(&self) -> usize {
+        self.state.bytes()
     }
 }

@@ -152,6 +152,17 @@ pub enum Logic {
     },
 }
 
+impl Logic {
+    /// The bounds that an observed number must satisfy; none for logic without such a number.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        match self {
+            Self::Event => Condition::default(),
+            Self::EventCount { condition } | Self::ValueCount { condition, .. } => *condition,
+        }
+    }
+}
+
 /// One rule that windows or alerts.
 #[derive(Clone, Debug)]
 pub struct Rule {

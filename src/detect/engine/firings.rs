@@ -1,0 +1,79 @@
+//! What fired and what was raised while one event was decided.
+
+use std::sync::Arc;
+
+use crate::detect::alert::{Alert, Evidence};
+use crate::detect::fields::Slot;
+use crate::detect::outcome::Outcome;
+use crate::detect::rule::compiled::Input;
+use crate::detect::rule::{Rule, RuleSet};
+use crate::detect::state::key;
+use crate::detect::time::Timestamp;
+use crate::detect::value::Value;
+
+use super::step::Match;
+
+/// A rule fired for a group: a match for the rules that refer to it, suppressed or not.
+#[derive(Clone, Debug)]
+pub(super) struct Fired {
+    pub(super) rule: usize,
+    pub(super) key: Box<[u8]>,
+    pub(super) at: Timestamp,
+}
+
+impl Fired {
+    /// The group-by fields of the rule that fired, with this group's values. An alias is no field.
+    pub(super) fn overlay(&self, rules: &RuleSet) -> Vec<(Slot, Value<'static>)> {
+        let names = &rules.keyspaces[rules.rules[self.rule].keyspace];
+        let values = key::values(&self.key).into_iter().map(|text| Value::Text(text.into()));
+        names.iter().zip(values).filter_map(|(name, value)| Some((rules.fields.find(name)?, value))).collect()
+    }
+}
+
+/// The firings and alerts of one arrival.
+#[derive(Debug, Default)]
+pub(super) struct Firings {
+    fired: Vec<Fired>,
+    raised: Vec<(usize, Alert)>,
+    evidence: Option<Arc<Evidence>>,
+}
+
+impl Firings {
+    /// Another event is at hand.
+    pub(super) fn begin(&mut self) {
+        self.fired.clear();
+        self.evidence = None;
+    }
+
+    pub(super) fn fired(&mut self, fired: Fired) {
+        self.fired.push(fired);
+    }
+
+    pub(super) fn raised(&mut self, rule: usize, alert: Alert) {
+        self.raised.push((rule, alert));
+    }
+
+    /// The match as evidence; an event's is made once and shared by all its rules.
+    pub(super) fn evidence(&mut self, subject: &Match<'_, '_>) -> Arc<Evidence> {
+        if subject.is_firing() {
+            return subject.evidence();
+        }
+        Arc::clone(self.evidence.get_or_insert_with(|| subject.evidence()))
+    }
+
+    /// The firings that a rule counts, in order of rule and group, with the bit of the rule's input.
+    pub(super) fn read_by(&self, reader: &Rule) -> Vec<(Fired, u32)> {
+        let bit = |fired: &Fired| reader.inputs.iter().position(|input| input.input == Input::Firing(fired.rule));
+        let mut read: Vec<_> =
+            self.fired.iter().filter_map(|fired| bit(fired).map(|bit| (fired.clone(), 1 << bit))).collect();
+        read.sort_by(|(a, _), (b, _)| (a.rule, &a.key).cmp(&(b.rule, &b.key)));
+        read
+    }
+
+    /// Hands over the alerts in the order in which they are promised: chain depth and rule name, which is the order of
+    /// rules in their set, then group.
+    pub(super) fn finish(&mut self, outcome: &mut Outcome) {
+        self.raised.sort_by(|(a, first), (b, second)| (a, &first.group.0).cmp(&(b, &second.group.0)));
+        outcome.alerts.extend(self.raised.drain(..).map(|(_, alert)| alert));
+    }
+}

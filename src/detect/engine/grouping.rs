@@ -1,0 +1,111 @@
+//! Which groups a match is in: the tuple of its group-by values, or several where a value is a list.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use crate::detect::limits::{Limit, Limits};
+use crate::detect::outcome::Outcome;
+use crate::detect::rule::RuleSet;
+use crate::detect::rule::compiled::Grouping;
+use crate::detect::state::key;
+
+use super::EngineSettings;
+use super::step::Match;
+
+/// The keys of one match under one grouping, in the order of its lists; most matches have one.
+pub(super) type Keys = SmallVec<[Vec<u8>; 1]>;
+
+/// Takes groups from matches, each grouping once an event.
+#[derive(Debug)]
+pub(super) struct GroupKeys {
+    placeholders: Vec<String>,
+    limits: Limits,
+    /// By grouping: the keys of the event at hand, if they were asked for.
+    of_event: Vec<(bool, Keys)>,
+}
+
+impl GroupKeys {
+    pub(super) fn new(rules: &RuleSet, settings: &EngineSettings) -> Self {
+        let placeholders = settings.placeholders.iter().map(|text| text.to_lowercase()).collect();
+        let of_event = vec![(false, Keys::new()); rules.groupings.len()];
+        Self { placeholders, limits: settings.limits.clone(), of_event }
+    }
+
+    /// Another event is at hand.
+    pub(super) fn begin(&mut self) {
+        for (known, _) in &mut self.of_event {
+            *known = false;
+        }
+    }
+
+    /// Hands out the keys of `subject` under a grouping; none if it lacks one of the fields. Give them back with
+    /// [`Self::put_back`].
+    pub(super) fn take(
+        &mut self,
+        rules: &RuleSet,
+        grouping: usize,
+        subject: &Match<'_, '_>,
+        outcome: &mut Outcome,
+    ) -> Keys {
+        let (known, keys) = &mut self.of_event[grouping];
+        let mut keys = std::mem::take(keys);
+        if !*known || subject.is_firing() {
+            self.fill(&rules.groupings[grouping], subject, &mut keys, outcome);
+        }
+        keys
+    }
+
+    /// Keeps the keys for the next rule with the same grouping.
+    pub(super) fn put_back(&mut self, grouping: usize, subject: &Match<'_, '_>, keys: Keys) {
+        self.of_event[grouping] = (!subject.is_firing(), keys);
+    }
+
+    fn fill(&self, grouping: &Grouping, subject: &Match<'_, '_>, keys: &mut Keys, outcome: &mut Outcome) {
+        keys.truncate(1);
+        if keys.is_empty() {
+            keys.push(Vec::new());
+        }
+        key::begin(&mut keys[0], grouping.keyspace);
+        for slot in &grouping.slots {
+            let value = subject.value(*slot);
+            let elements = value.elements().iter().filter_map(|element| self.text(element.key_text()?, outcome));
+            let mut texts: SmallVec<[Cow<'_, str>; 1]> = SmallVec::new();
+            for text in elements {
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+            match texts.as_slice() {
+                [] => return keys.clear(),
+                [text] => keys.iter_mut().for_each(|key| key::push(key, text)),
+                texts => self.multiply(keys, texts, outcome),
+            }
+        }
+    }
+
+    /// One key for each of the keys so far and each text, the first ones up to the limit.
+    fn multiply(&self, keys: &mut Keys, texts: &[Cow<'_, str>], outcome: &mut Outcome) {
+        if keys.len() * texts.len() > self.limits.groups_per_match {
+            outcome.hit(Limit::GroupsPerMatch);
+        }
+        let extended = keys.iter().flat_map(|key| texts.iter().map(move |text| (key, text)));
+        let extended = extended.take(self.limits.groups_per_match.max(1)).map(|(key, text)| {
+            let mut key = key.clone();
+            key::push(&mut key, text);
+            key
+        });
+        *keys = extended.collect();
+    }
+
+    /// The text if it names a group, cut if it is too long.
+    fn text<'a>(&self, text: Cow<'a, str>, outcome: &mut Outcome) -> Option<Cow<'a, str>> {
+        let is = |placeholder: &String| {
+            placeholder.eq_ignore_ascii_case(&text) || !text.is_ascii() && *placeholder == text.to_lowercase()
+        };
+        if self.placeholders.iter().any(is) {
+            return None;
+        }
+        Some(key::bounded(text, self.limits.label_bytes, outcome))
+    }
+}

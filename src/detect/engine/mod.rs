@@ -1,0 +1,209 @@
+//! One event in, everything that follows from it out.
+//!
+//! In this order: stream time advances, groups past their time are forgotten, the event is matched; then single-event
+//! rules, then windows, then the correlations over their firings. Alerts come by chain depth, rule name and group.
+
+mod firings;
+mod grouping;
+mod plan;
+mod raise;
+mod step;
+mod values;
+
+use std::sync::Arc;
+
+use super::event::Event;
+use super::limits::Limits;
+use super::matcher::LabelSet;
+use super::outcome::Outcome;
+use super::rule::RuleSet;
+use super::state::PartitionState;
+use super::time::Span;
+
+use firings::Firings;
+use grouping::{GroupKeys, Keys};
+use plan::Plan;
+use raise::raise_unquieted;
+use smallvec::SmallVec;
+use step::{Match, Reader};
+
+/// What bounds detection besides the rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineSettings {
+    /// L: how much older than stream time an event may be and still enter windows.
+    pub lateness: Span,
+    /// The limits on what is held.
+    pub limits: Limits,
+    /// The most matches that an alert points to.
+    pub evidence_max: usize,
+    /// Texts that count as an absent group-by value, in any case.
+    pub placeholders: Vec<String>,
+}
+
+/// Whether windows saw an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lateness {
+    /// They did.
+    InTime,
+    /// It was older than T - L: single-event rules alone saw it.
+    Late,
+}
+
+/// Decides events under one rule set. The state is the partition's, so one engine serves many.
+#[derive(Debug)]
+pub struct Engine {
+    rules: Arc<RuleSet>,
+    settings: EngineSettings,
+    plan: Plan,
+    labels: LabelSet,
+    keys: GroupKeys,
+    /// The labels of the event that each rule counts, as bits of its inputs; zero between events.
+    touched: Vec<u32>,
+    firings: Firings,
+}
+
+impl Engine {
+    /// An engine for a rule set.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>, settings: EngineSettings) -> Self {
+        let plan = Plan::new(&rules);
+        let keys = GroupKeys::new(&rules, &settings);
+        let touched = vec![0; rules.rules.len()];
+        Self { rules, settings, plan, labels: LabelSet::default(), keys, touched, firings: Firings::default() }
+    }
+
+    /// Decides one event: alerts, tallies and limits hit go into `outcome`.
+    pub fn process(&mut self, state: &mut PartitionState, event: &Event<'_>, outcome: &mut Outcome) -> Lateness {
+        let rules = Arc::clone(&self.rules);
+        state.advance(event.time, self.settings.lateness, &rules.rules);
+        let late = event.time < state.horizon(self.settings.lateness);
+        rules.matcher.labels(event.values, &mut self.labels);
+        if !self.labels.is_empty() {
+            self.firings.begin();
+            self.keys.begin();
+            self.touch(late);
+            self.decide(&rules, state, event, outcome);
+            self.firings.finish(outcome);
+        }
+        if late {
+            outcome.late += 1;
+            return Lateness::Late;
+        }
+        outcome.accepted += 1;
+        Lateness::InTime
+    }
+
+    /// Notes which rules count the event, under which labels. Of a late event, only single-event rules do.
+    fn touch(&mut self, late: bool) {
+        for label in self.labels.iter() {
+            for (rule, bit) in self.plan.readers(label) {
+                if !late || self.plan.is_single_event(rule) {
+                    self.touched[rule] |= bit;
+                }
+            }
+        }
+    }
+
+    /// Tries the rules in order of depth; neighbours that take the same groups visit a group together.
+    fn decide(&mut self, rules: &RuleSet, state: &mut PartitionState, event: &Event<'_>, outcome: &mut Outcome) {
+        let subject = Match::of_event(event);
+        let mut together: SmallVec<[Reader; 8]> = SmallVec::new();
+        for at in 0..self.plan.order().len() {
+            let rule = self.plan.order()[at];
+            let labels = std::mem::take(&mut self.touched[rule]);
+            let grouping = self.plan.grouping(rule);
+            if labels != 0 {
+                match grouping {
+                    _ if self.plan.is_unquieted(rule) => self.alert_on_each(rules, rule, &subject, outcome),
+                    Some(_) => together.push((rule, labels)),
+                    None => self.arrive_by_label(rules, state, (rule, labels), &subject, outcome),
+                }
+            }
+            let next = self.plan.order().get(at + 1).copied();
+            let next_shares = next.is_some_and(|next| self.plan.shares_groups(rule, next));
+            if let Some(grouping) = grouping
+                && !next_shares
+                && !together.is_empty()
+            {
+                self.arrive(rules, state, (grouping, &together), &subject, outcome);
+                together.clear();
+            }
+            if self.plan.reads_firings(rule) {
+                self.arrive_firings(rules, state, rule, event, outcome);
+            }
+        }
+    }
+
+    /// The firings of this arrival that `rule` counts, each a match of its own.
+    fn arrive_firings(
+        &mut self,
+        rules: &RuleSet,
+        state: &mut PartitionState,
+        rule: usize,
+        event: &Event<'_>,
+        outcome: &mut Outcome,
+    ) {
+        for (fired, labels) in self.firings.read_by(&rules.rules[rule]) {
+            let overlay = fired.overlay(rules);
+            let subject = Match::of_firing(event, fired.at, &overlay);
+            self.arrive_by_label(rules, state, (rule, labels), &subject, outcome);
+        }
+    }
+
+    /// A match arrives at a rule whose labels, by `aliases`, take the group from different fields.
+    fn arrive_by_label(
+        &mut self,
+        rules: &RuleSet,
+        state: &mut PartitionState,
+        (rule, labels): Reader,
+        subject: &Match<'_, '_>,
+        outcome: &mut Outcome,
+    ) {
+        let mut labels_by_key: Vec<(Vec<u8>, u32)> = Vec::new();
+        for (bit, input) in rules.rules[rule].inputs.iter().enumerate().filter(|(bit, _)| labels & (1 << bit) != 0) {
+            let keys = self.keys.take(rules, input.grouping, subject, outcome);
+            for key in &keys {
+                match labels_by_key.iter_mut().find(|(known, _)| known == key) {
+                    Some((_, labels)) => *labels |= 1 << bit,
+                    None => labels_by_key.push((key.clone(), 1 << bit)),
+                }
+            }
+            self.keys.put_back(input.grouping, subject, keys);
+        }
+        if labels_by_key.is_empty() {
+            outcome.rules[rule].missing_key += 1;
+        }
+        for (key, labels) in labels_by_key {
+            self.visit(rules, state, (&key, &[(rule, labels)]), subject, outcome);
+        }
+    }
+
+    /// A single-event rule without suppression: nothing is kept.
+    fn alert_on_each(&mut self, rules: &RuleSet, rule: usize, subject: &Match<'_, '_>, outcome: &mut Outcome) {
+        let grouping = rules.rules[rule].inputs[0].grouping;
+        let keys: Keys = self.keys.take(rules, grouping, subject, outcome);
+        if keys.is_empty() {
+            outcome.rules[rule].missing_key += 1;
+            self.alert_unquieted(rules, rule, None, subject, outcome);
+        }
+        for key in &keys {
+            self.alert_unquieted(rules, rule, Some(key), subject, outcome);
+        }
+        self.keys.put_back(grouping, subject, keys);
+    }
+
+    fn alert_unquieted(
+        &mut self,
+        rules: &RuleSet,
+        rule: usize,
+        key: Option<&[u8]>,
+        subject: &Match<'_, '_>,
+        outcome: &mut Outcome,
+    ) {
+        let tally = &mut outcome.rules[rule];
+        tally.matches += 1;
+        tally.firings += 1;
+        tally.alerts += 1;
+        self.firings.raised(rule, raise_unquieted(rules, rule, key, subject));
+    }
+}

@@ -1,0 +1,71 @@
+//! Which group goes when a partition holds as many as it may.
+//!
+//! The stalest by newest match time, ties by key. The order is only built once the limit is reached, and brought up to
+//! date lazily: a group stands in it under the newest match time that it had when it was last looked at.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use dashmap::DashMap;
+
+use crate::detect::rule::Rule;
+use crate::detect::time::Timestamp;
+use crate::detect::window::ValueHasher;
+
+use super::group::Group;
+use super::key::GroupKey;
+use super::suppression::AlertMemory;
+
+/// The order of eviction, and what evicted groups leave behind.
+#[derive(Debug, Default)]
+pub(super) struct Evictions {
+    order: Option<BinaryHeap<Reverse<(Timestamp, GroupKey)>>>,
+    /// Running suppressions of evicted groups, so that an alert does not repeat.
+    suppressions: BTreeMap<GroupKey, Vec<(u16, AlertMemory)>>,
+}
+
+impl Evictions {
+    /// Removes the stalest group.
+    pub(super) fn stalest(&mut self, groups: &DashMap<GroupKey, Group, ValueHasher>) -> Option<(GroupKey, Group)> {
+        let all = || groups.iter().map(|entry| Reverse((entry.newest(), entry.key().clone()))).collect();
+        let order = self.order.get_or_insert_with(all);
+        while let Some(Reverse((filed, key))) = order.pop() {
+            let Some(newest) = groups.get(&key).map(|group| group.newest()) else { continue };
+            if newest == filed {
+                return groups.remove(&key);
+            }
+            order.push(Reverse((newest, key)));
+        }
+        None
+    }
+
+    /// A new group has its place in the order, if there is one.
+    pub(super) fn added(&mut self, key: &GroupKey) {
+        if let Some(order) = &mut self.order {
+            order.push(Reverse((Timestamp::BEFORE_ALL, key.clone())));
+        }
+    }
+
+    /// Keeps an evicted group's running suppressions, at most `groups_max` groups of them.
+    pub(super) fn remember(&mut self, key: GroupKey, memories: Vec<(u16, AlertMemory)>, groups_max: usize) {
+        if !memories.is_empty() {
+            self.suppressions.insert(key, memories);
+            if self.suppressions.len() > groups_max {
+                self.suppressions.pop_first();
+            }
+        }
+    }
+
+    /// Takes back what an evicted group left behind.
+    pub(super) fn recall(&mut self, key: &GroupKey) -> Vec<(u16, AlertMemory)> {
+        self.suppressions.remove(key).unwrap_or_default()
+    }
+
+    /// Forgets the suppressions that have ended by `horizon`.
+    pub(super) fn forget_ended(&mut self, horizon: Timestamp, rules: &[Rule]) {
+        self.suppressions.retain(|_, memories| {
+            memories.retain(|(rule, memory)| memory.ends(rules[usize::from(*rule)].suppress) >= horizon);
+            !memories.is_empty()
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! Distinct values in a window, by a running count per value.
+
+use crate::detect::time::{Span, Timestamp};
+
+use super::series::{Bounds, Placed};
+use super::slide::{Aggregate, Firing, Sliding};
+use super::values::{ValueHasher, ValueTable};
+
+/// How many matches of the window hold each value, and how many values have any.
+#[derive(Clone, Debug, Default)]
+struct Distinct {
+    counts: Vec<u32>,
+    distinct: u32,
+}
+
+impl Aggregate for Distinct {
+    type Item = u32;
+
+    fn enter(&mut self, value: u32) {
+        let count = &mut self.counts[value as usize];
+        self.distinct += u32::from(*count == 0);
+        *count += 1;
+    }
+
+    fn leave(&mut self, value: u32) {
+        let count = &mut self.counts[value as usize];
+        *count -= 1;
+        self.distinct -= u32::from(*count == 0);
+    }
+
+    fn value(&self) -> f64 {
+        f64::from(self.distinct)
+    }
+
+    fn emptied(&self) -> Self {
+        Self { counts: vec![0; self.counts.len()], distinct: 0 }
+    }
+}
+
+/// The matches of a `value_count` rule in one group. A match with several values has one entry for each, so the limit
+/// on entries bounds the values of lists, too.
+#[derive(Clone, Debug)]
+pub(in crate::detect) struct DistinctWindow {
+    values: ValueTable,
+    sliding: Sliding<Distinct>,
+}
+
+/// What a match brought about beyond its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::detect) struct Evictions {
+    /// Entries that `limits.window_entries` dropped.
+    pub(in crate::detect) entries: u32,
+    /// Values that `limits.set_values` dropped.
+    pub(in crate::detect) values: u32,
+}
+
+impl Default for DistinctWindow {
+    fn default() -> Self {
+        Self { values: ValueTable::default(), sliding: Sliding::new(Distinct::default()) }
+    }
+}
+
+impl DistinctWindow {
+    /// Removes matches that no future arrival can need.
+    pub(in crate::detect) fn expire(&mut self, expired: Timestamp, hasher: &ValueHasher) {
+        let Self { values, sliding } = self;
+        sliding.expire(expired, |value| values.release(value, hasher));
+    }
+
+    /// True if a match of this time and identity is held.
+    pub(in crate::detect) fn holds(&self, time: Timestamp, id: u64) -> bool {
+        self.sliding.holds(time, id, 0)
+    }
+
+    /// Places a match with one entry for each of its values (at least one); it must be no duplicate.
+    pub(in crate::detect) fn place(
+        &mut self,
+        key: (Timestamp, u64),
+        texts: &[impl AsRef<str>],
+        (bounds, values_max): (&Bounds, usize),
+        hasher: &ValueHasher,
+    ) -> (Placed, Evictions) {
+        let mut evictions = Evictions::default();
+        let mut placed = Placed::Dropped;
+        for text in texts {
+            if self.values.find(text.as_ref(), hasher).is_none() && self.values.len() >= values_max {
+                self.evict_stalest_value(hasher);
+                evictions.values += 1;
+            }
+            let Self { values, sliding } = self;
+            let number = values.hold(text.as_ref(), hasher);
+            if sliding.newest.counts.len() < values.numbers() {
+                sliding.newest.counts.resize(values.numbers(), 0);
+            }
+            let at = sliding.place(key, number, bounds, |value| {
+                evictions.entries += 1;
+                values.release(value, hasher);
+            });
+            if at == Placed::Dropped {
+                evictions.entries += 1;
+                values.release(number, hasher);
+            } else {
+                placed = at;
+            }
+        }
+        (placed, evictions)
+    }
+
+    /// Drops the value not seen for longest, with its matches; of several, the first in text order.
+    fn evict_stalest_value(&mut self, hasher: &ValueHasher) {
+        let Self { values, sliding } = self;
+        let mut last_seen = vec![None; values.numbers()];
+        for entry in &sliding.series.entries {
+            last_seen[entry.item as usize] = Some(entry.time());
+        }
+        let held = (0u32..).zip(last_seen).filter_map(|(number, seen)| seen.map(|seen| (seen, number)));
+        let Some((_, stalest)) = held.min_by_key(|(seen, number)| (*seen, values.text(*number))) else { return };
+        sliding.remove_where(|value| value == stalest, |value| values.release(value, hasher));
+    }
+
+    /// Of the windows that an arrival at `time` changed, the first that satisfies `holds` (value, clipped).
+    pub(in crate::detect) fn first_changed(
+        &mut self,
+        time: Timestamp,
+        timespan: Span,
+        holds: impl Fn(f64, bool) -> bool,
+    ) -> Option<Firing> {
+        self.sliding.first_changed(time, timespan, holds)
+    }
+
+    /// The first `count_max` distinct values of the window that ends at `end`, in order of first sight.
+    pub(in crate::detect) fn values(&self, end: Timestamp, timespan: Span, count_max: usize) -> Vec<String> {
+        let mut seen = vec![false; self.values.numbers()];
+        let fresh =
+            self.sliding.items(end, timespan).filter(|value| !std::mem::replace(&mut seen[*value as usize], true));
+        fresh.take(count_max).map(|value| self.values.text(value).to_owned()).collect()
+    }
+
+    /// Bytes on the heap.
+    pub(in crate::detect) fn heap_bytes(&self) -> usize {
+        self.sliding.heap_bytes() + self.sliding.newest.counts.capacity() * size_of::<u32>() + self.values.heap_bytes()
+    }
+}

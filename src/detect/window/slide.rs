@@ -1,0 +1,231 @@
+//! A window that slides over a series and never recounts.
+//!
+//! In order, an arrival enters at one end and expired matches leave at the other: amortised O(1), whatever the length.
+//! An arrival out of order is placed by binary search; then only the windows that it changes are visited, by moving
+//! the same aggregate back and forth or, where that is shorter, by filling an empty one.
+
+use crate::detect::time::{Span, Timestamp};
+
+use super::series::{Bounds, Placed, Series};
+
+/// Something kept over the matches of a window that matches can enter and leave in any order.
+pub(in crate::detect) trait Aggregate {
+    /// What it takes of a match.
+    type Item: Copy;
+    /// A match joins the window.
+    fn enter(&mut self, item: Self::Item);
+    /// A match that had joined leaves.
+    fn leave(&mut self, item: Self::Item);
+    /// What a condition is compared with.
+    fn value(&self) -> f64;
+    /// The same aggregate over no matches.
+    fn emptied(&self) -> Self;
+}
+
+/// A condition came true for an arrival.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) struct Firing {
+    /// The end of the first changed window that satisfies the condition.
+    pub(in crate::detect) at: Timestamp,
+    /// The value there.
+    pub(in crate::detect) observed: f64,
+    /// True if a limit had dropped matches from that window.
+    pub(in crate::detect) truncated: bool,
+}
+
+/// A series and the aggregate over the window that ends at its newest match.
+#[derive(Clone, Debug)]
+pub(in crate::detect) struct Sliding<A: Aggregate> {
+    pub(super) series: Series<A::Item>,
+    /// Where the newest window starts.
+    start: usize,
+    pub(super) newest: A,
+}
+
+/// A window [low, high) in positions of a series, and the aggregate over it.
+struct View<'a, A: Aggregate> {
+    series: &'a Series<A::Item>,
+    timespan: Span,
+    low: usize,
+    high: usize,
+    aggregate: &'a mut A,
+}
+
+impl<A: Aggregate> View<'_, A> {
+    /// Moves to the window that ends at `end`. Whichever way it goes, matches join before others leave, so that no
+    /// match leaves that had not joined.
+    fn move_to(&mut self, end: Timestamp) {
+        let entries = &self.series.entries;
+        while self.high < entries.len() && entries[self.high].time() <= end {
+            self.aggregate.enter(entries[self.high].item);
+            self.high += 1;
+        }
+        while self.low > 0 && entries[self.low - 1].time() > end - self.timespan {
+            self.low -= 1;
+            self.aggregate.enter(entries[self.low].item);
+        }
+        while self.high > 0 && entries[self.high - 1].time() > end {
+            self.high -= 1;
+            self.aggregate.leave(entries[self.high].item);
+        }
+        while self.low < self.high && entries[self.low].time() <= end - self.timespan {
+            self.aggregate.leave(entries[self.low].item);
+            self.low += 1;
+        }
+    }
+
+    /// The first window that ends at a match in [`from`, `until`) and satisfies `holds`.
+    fn first(&mut self, from: Timestamp, until: Timestamp, holds: &impl Fn(f64, bool) -> bool) -> Option<Firing> {
+        let mut end = from;
+        loop {
+            self.move_to(end);
+            let observed = self.aggregate.value();
+            let truncated = self.series.is_clipped(end, self.timespan);
+            if holds(observed, truncated) {
+                return Some(Firing { at: end, observed, truncated });
+            }
+            end = self.series.entries.get(self.high)?.time();
+            if end >= until {
+                return None;
+            }
+        }
+    }
+}
+
+impl<A: Aggregate> Sliding<A> {
+    pub(in crate::detect) fn new(newest: A) -> Self {
+        Self { series: Series::default(), start: 0, newest }
+    }
+
+    /// Removes matches that no future arrival can need; `dropped` hears of each.
+    pub(in crate::detect) fn expire(&mut self, expired: Timestamp, mut dropped: impl FnMut(A::Item)) {
+        while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {
+            self.pop(&mut dropped);
+        }
+    }
+
+    fn pop(&mut self, dropped: &mut impl FnMut(A::Item)) -> Option<Timestamp> {
+        let (time, item) = self.series.pop()?;
+        match self.start.checked_sub(1) {
+            Some(start) => self.start = start,
+            None => self.newest.leave(item),
+        }
+        dropped(item);
+        Some(time)
+    }
+
+    /// True if a match of this time and identity is held.
+    pub(in crate::detect) fn holds(&self, time: Timestamp, id: u64, item: A::Item) -> bool {
+        self.series.holds(time, id, self.series.after(time), item)
+    }
+
+    /// Places a match that is no duplicate; the stalest makes room at the limit and is told to `dropped`.
+    pub(in crate::detect) fn place(
+        &mut self,
+        (time, id): (Timestamp, u64),
+        item: A::Item,
+        bounds: &Bounds,
+        mut dropped: impl FnMut(A::Item),
+    ) -> Placed {
+        let mut at = self.series.after(time);
+        while self.series.len() >= bounds.entries_max {
+            if at == 0 {
+                self.series.clip(time);
+                return Placed::Dropped;
+            }
+            let stalest = self.pop(&mut dropped).expect("a full series is not empty");
+            self.series.clip(stalest);
+            at -= 1;
+        }
+        let is_newest = at == self.series.len();
+        self.series.insert(at, time, id, item);
+        if is_newest || at >= self.start && time > self.newest_end() - bounds.timespan {
+            self.newest.enter(item);
+        } else {
+            self.start += 1;
+        }
+        if is_newest {
+            self.advance(bounds.timespan);
+        }
+        Placed::At(at)
+    }
+
+    fn newest_end(&self) -> Timestamp {
+        self.series.entries.back().map_or(Timestamp::BEFORE_ALL, super::series::Entry::time)
+    }
+
+    /// Lets go of what left the newest window.
+    fn advance(&mut self, timespan: Span) {
+        let outside = self.newest_end() - timespan;
+        while self.series.time(self.start) <= outside {
+            self.newest.leave(self.series.entries[self.start].item);
+            self.start += 1;
+        }
+    }
+
+    /// Of the windows that an arrival at `time` changed, the first that satisfies `holds` (value, clipped).
+    pub(in crate::detect) fn first_changed(
+        &mut self,
+        time: Timestamp,
+        timespan: Span,
+        holds: impl Fn(f64, bool) -> bool,
+    ) -> Option<Firing> {
+        let end = self.newest_end();
+        if time >= end {
+            let truncated = self.series.is_clipped(end, timespan);
+            let observed = self.newest.value();
+            return holds(observed, truncated).then_some(Firing { at: end, observed, truncated });
+        }
+        let until = time + timespan;
+        let (low, high) = (self.series.after(time - timespan), self.series.after(time));
+        let series = &self.series;
+        if series.len() - high <= high - low {
+            let aggregate = &mut self.newest;
+            let mut view = View { series, timespan, low: self.start, high: series.len(), aggregate };
+            let firing = view.first(time, until, &holds);
+            view.move_to(end);
+            return firing;
+        }
+        let mut aggregate = self.newest.emptied();
+        View { series, timespan, low, high: low, aggregate: &mut aggregate }.first(time, until, &holds)
+    }
+
+    /// Drops every match whose item `is_unwanted`, as a limit does: its windows count as clipped.
+    pub(super) fn remove_where(&mut self, is_unwanted: impl Fn(A::Item) -> bool, mut dropped: impl FnMut(A::Item)) {
+        let mut place = 0;
+        let (start, mut removed_before_start, mut newest_removed) = (self.start, 0, None);
+        let aggregate = &mut self.newest;
+        self.series.entries.retain(|entry| {
+            place += 1;
+            if !is_unwanted(entry.item) {
+                return true;
+            }
+            if place > start {
+                aggregate.leave(entry.item);
+            } else {
+                removed_before_start += 1;
+            }
+            dropped(entry.item);
+            newest_removed = Some(entry.time());
+            false
+        });
+        self.start -= removed_before_start;
+        if let Some(time) = newest_removed {
+            self.series.clip(time);
+        }
+    }
+
+    /// The items of the window that ends at `end`, oldest first.
+    pub(in crate::detect) fn items(&self, end: Timestamp, timespan: Span) -> impl Iterator<Item = A::Item> + '_ {
+        let (low, high) = (self.series.after(end - timespan), self.series.after(end));
+        self.series.entries.range(low..high).map(|entry| entry.item)
+    }
+
+    /// Bytes on the heap, the aggregate's own excluded.
+    pub(in crate::detect) fn heap_bytes(&self) -> usize {
+        self.series.heap_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;
