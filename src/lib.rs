@@ -3,6 +3,7 @@
 //! The data's way through the folders: [`ingest`] turns the bytes of a record into an event, [`detect`] decides what
 //! the event means under the rules. Everything else is an edge around these two.
 
+pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod http;

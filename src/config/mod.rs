@@ -7,6 +7,7 @@ mod kafka;
 mod problem;
 mod properties;
 mod reader;
+pub mod rule_files;
 mod setting;
 mod source;
 #[cfg(test)]

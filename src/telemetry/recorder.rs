@@ -92,9 +92,6 @@ impl Recorder {
         }
         for (_, rejection) in &outcome.rejected {
             metrics.counters.dead_letters.with_label_values(&[rejection.reason()]).inc();
-            if let Some(limit) = rejection.limit() {
-                self.limits[limit as usize].inc();
-            }
         }
     }
 
@@ -221,7 +218,6 @@ mod tests {
             ("tokenwatch_rule_matches_total{rule=\"reissue_rate\"}", 4),
             ("tokenwatch_alerts_total{level=\"high\",rule=\"reissue_rate\"}", 1),
             ("tokenwatch_dead_letters_total{reason=\"too_large\"}", 1),
-            ("tokenwatch_limit_hits_total{limit=\"event_bytes\"}", 1),
             ("tokenwatch_limit_hits_total{limit=\"groups\"}", 1),
         ] {
             assert_eq!(value(&text, series), Some(expected), "{series}");

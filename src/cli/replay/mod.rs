@@ -1,0 +1,166 @@
+//! `tokenwatch replay`: events from files in, alerts out, decided by the pipeline that the service runs.
+//!
+//! All inputs together are one partition, in the order in which they were named. Nothing is dropped in silence: what
+//! is no event is explained, the first few times for each reason, and counted.
+
+mod input;
+mod lines;
+mod report;
+mod summary;
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::config::{Config, Purpose};
+use crate::detect::Origin;
+use crate::ingest::{Record, Rejection};
+use crate::pipeline::{BatchOutcome, Partition, Pipeline};
+
+use super::{Failure, Format, rules};
+use input::{Input, Inputs};
+use lines::{Line, Lines};
+use report::Report;
+use summary::Tally;
+
+/// Writes of alerts are gathered up to this; each batch ends with a flush, so that a pipe is never kept waiting.
+const OUTPUT_BYTES: usize = 64 << 10;
+
+/// Runs rules over events from files; alerts come out as JSON lines.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Rule file, or folder that is searched for .yml and .yaml; may be repeated
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Configuration (.toml, .yaml); its rules count where --rules is not given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the summary on standard error looks
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Files with one JSON event a line, also as .gz or .zst; - or none is standard input
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    let paths = if arguments.rules.is_empty() { &config.rules.paths } else { &arguments.rules };
+    if paths.is_empty() {
+        return Err(Failure::wrong("no rules were given: add --rules PATH, or rules.paths to the configuration"));
+    }
+    let inputs = Inputs::find(&arguments.inputs)?;
+    let rules = rules::load(paths, &config)?;
+    let mut replay = Replay::new(Pipeline::new(rules, &config.pipeline), config.pipeline.limits.event_bytes, &inputs);
+    for index in 0..inputs.len() {
+        replay.read(inputs.open(index)?, &inputs)?;
+    }
+    replay.finish(arguments.format)
+}
+
+struct Replay {
+    pipeline: Pipeline,
+    partition: Partition,
+    outcome: BatchOutcome,
+    tally: Tally,
+    report: Report,
+    output: BufWriter<StdoutLock<'static>>,
+    event_bytes_max: usize,
+    started: Instant,
+}
+
+impl Replay {
+    fn new(pipeline: Pipeline, event_bytes_max: usize, inputs: &Inputs) -> Self {
+        Self {
+            // Attackers do not choose what is replayed twice, but nothing is gained by a fixed seed either: no result
+            // depends on it.
+            partition: pipeline.partition(rand::random()),
+            outcome: BatchOutcome::new(pipeline.rules()),
+            tally: Tally::new(pipeline.rules()),
+            report: Report::new(inputs.bytes_total),
+            output: BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock()),
+            event_bytes_max,
+            started: Instant::now(),
+            pipeline,
+        }
+    }
+
+    fn read(&mut self, input: Input, inputs: &Inputs) -> Result<(), Failure> {
+        let mut lines = Lines::new(input.reader, self.event_bytes_max);
+        let mut origin = Origin { topic: input.name, partition: 0, offset: 0 };
+        let mut line_count = 0;
+        loop {
+            let first = line_count;
+            let more = lines.read_batch(|line| {
+                self.decide(line, first, &mut origin);
+                line_count = line.number + 1;
+            });
+            self.close_batch(&origin.topic, first)?;
+            self.report.progress(inputs.bytes_read(), self.tally.alerts());
+            match more {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    let after = format!("{} cannot be read beyond line {line_count}: {error}", origin.topic);
+                    return Err(Failure::unavailable(after));
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, line: Line<'_>, first: u64, origin: &mut Origin) {
+        if line.bytes.trim_ascii().is_empty() && line.bytes.len() == line.length {
+            return;
+        }
+        origin.offset = line.number.cast_signed();
+        self.tally.bytes += line.length as u64;
+        let position = usize::try_from(line.number - first).expect("a batch fits into memory");
+        let record = Record { origin, timestamp: None, payload: Some(line.bytes) };
+        let disposition = self.pipeline.decide(&mut self.partition, position, &record, &mut self.outcome);
+        self.tally.count(disposition);
+        // Of a line above the limit only the beginning is here; its size is known all the same.
+        if let Some((at, Rejection::TooLarge { bytes, .. })) = self.outcome.rejected.last_mut()
+            && *at == position
+        {
+            *bytes = line.length;
+        }
+    }
+
+    /// Writes the alerts of a batch and explains its rejections; `first` is the line that has position 0.
+    fn close_batch(&mut self, name: &str, first: u64) -> Result<(), Failure> {
+        for (position, rejection) in &self.outcome.rejected {
+            // People and editors count lines from 1.
+            self.report.explain(name, first + *position as u64 + 1, rejection);
+        }
+        self.write_alerts().map_err(|error| Failure::output(&error))?;
+        self.tally.add(&self.outcome);
+        self.outcome.clear();
+        Ok(())
+    }
+
+    fn write_alerts(&mut self) -> io::Result<()> {
+        let alerts = &self.outcome.detected.alerts;
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let output = &mut self.output;
+        self.report.suspend(|| {
+            for alert in alerts {
+                serde_json::to_writer(&mut *output, alert)?;
+                output.write_all(b"\n")?;
+            }
+            output.flush()
+        })
+    }
+
+    fn finish(mut self, format: Format) -> Result<(), Failure> {
+        self.pipeline.finish(&mut self.partition, &mut self.outcome);
+        self.write_alerts().map_err(|error| Failure::output(&error))?;
+        self.tally.add(&self.outcome);
+        self.report.finish(&self.tally.summary(self.started.elapsed()), format);
+        Ok(())
+    }
+}

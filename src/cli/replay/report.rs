@@ -1,0 +1,74 @@
+//! What a replay says on standard error while it runs and at its end.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Format;
+use crate::ingest::Rejection;
+
+use super::summary::Summary;
+
+/// Rejected records that are explained for each reason; the others are counted.
+const EXPLAINED_MAX: u64 = 3;
+
+/// A progress bar, where standard error is a terminal, and the lines that go above it.
+#[derive(Debug)]
+pub(super) struct Report {
+    bar: ProgressBar,
+    explained: HashMap<&'static str, u64>,
+    /// True if alerts appear on the terminal that the bar is drawn on.
+    shares_terminal: bool,
+}
+
+impl Report {
+    /// For inputs of so many bytes; none if nobody knows.
+    pub(super) fn new(bytes_total: Option<u64>) -> Self {
+        let (bar, template) = match bytes_total {
+            Some(bytes) => {
+                (ProgressBar::new(bytes), "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} eta {eta}")
+            }
+            None => (ProgressBar::no_length(), "{spinner} {bytes} {binary_bytes_per_sec} {msg}"),
+        };
+        let style = ProgressStyle::with_template(template).expect("the templates are constants");
+        bar.set_style(style);
+        let shares_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        Self { bar, explained: HashMap::new(), shares_terminal }
+    }
+
+    /// So many bytes are read and so many alerts raised.
+    pub(super) fn progress(&self, bytes_read: u64, alerts: u64) {
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!("{alerts} alerts"));
+            self.bar.set_position(bytes_read);
+        }
+    }
+
+    /// Runs `write` without the bar in its way.
+    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.shares_terminal { self.bar.suspend(write) } else { write() }
+    }
+
+    /// Explains a record that is no event, unless its reason has been explained often enough.
+    pub(super) fn explain(&mut self, input: &str, line: u64, rejection: &Rejection) {
+        let explained = self.explained.entry(rejection.reason()).or_default();
+        *explained += 1;
+        if *explained > EXPLAINED_MAX {
+            return;
+        }
+        let rest = if *explained == EXPLAINED_MAX { "; more of these are only counted" } else { "" };
+        self.bar.suspend(|| anstream::eprintln!("{input}:{line}: {rejection}{rest}"));
+    }
+
+    /// Ends with the summary.
+    pub(super) fn finish(&self, summary: &Summary, format: Format) {
+        self.bar.finish_and_clear();
+        match format {
+            Format::Text => anstream::eprintln!("{summary}"),
+            Format::Json => {
+                anstream::eprintln!("{}", serde_json::to_string(summary).expect("a summary always serializes"));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Which files the rule paths mean, and the texts of those files.
+//!
+//! Not what the texts say: that is the compiler's.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A path that was given cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read: {source}", path.display())]
+pub struct Unreadable {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The files of some paths, by what they are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleFiles {
+    /// Files of rules, in path order.
+    pub rules: Vec<PathBuf>,
+    /// Files of tests beside the rules (`NAME_test.yml`), in path order.
+    pub tests: Vec<PathBuf>,
+}
+
+/// Finds the files: a file that is named is taken whatever its ending, a folder is searched with all below it for
+/// `.yml` and `.yaml`. Names that begin with a dot are left out there, as are files already found.
+pub fn find(paths: &[PathBuf]) -> Result<RuleFiles, Unreadable> {
+    let mut search = Search::default();
+    for path in paths {
+        let meta = fs::metadata(path).map_err(|source| Unreadable { path: path.clone(), source })?;
+        if meta.is_dir() { search.folder(path)? } else { search.file(path)? }
+    }
+    let (tests, rules) = search.found.into_iter().partition(|path| is_test(path));
+    Ok(RuleFiles { rules, tests })
+}
+
+/// The text of a file; the inner error is the offset of the first byte that is not UTF-8.
+pub fn read(path: &Path) -> Result<Result<String, usize>, Unreadable> {
+    let bytes = fs::read(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
+    Ok(String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to()))
+}
+
+#[derive(Debug, Default)]
+struct Search {
+    found: BTreeSet<PathBuf>,
+    /// Canonical, so that neither a link nor a second mention doubles a file or turns the search in circles.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Search {
+    fn file(&mut self, path: &Path) -> Result<(), Unreadable> {
+        if self.is_new(path)? {
+            self.found.insert(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &Path) -> Result<(), Unreadable> {
+        if !self.is_new(path)? {
+            return Ok(());
+        }
+        let unreadable = |source| Unreadable { path: path.to_owned(), source };
+        let mut entries: Vec<_> =
+            fs::read_dir(path).and_then(Iterator::collect::<io::Result<_>>).map_err(unreadable)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let child = entry.path();
+            let is_folder = fs::metadata(&child).map_err(|source| Unreadable { path: child.clone(), source })?.is_dir();
+            match child.extension().and_then(|extension| extension.to_str()) {
+                _ if is_folder => self.folder(&child)?,
+                Some("yml" | "yaml") => self.file(&child)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_new(&mut self, path: &Path) -> Result<bool, Unreadable> {
+        let canonical = fs::canonicalize(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
+        Ok(self.seen.insert(canonical))
+    }
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.ends_with("_test"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn folders_are_searched_and_named_files_taken_as_they_are() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("deep/.hidden")).expect("folders");
+        for name in ["b.yml", "a.yaml", "a_test.yml", "deep/c.yml", "notes.md", ".d.yml", "deep/.hidden/e.yml"] {
+            fs::write(at(name), "").expect("a file");
+        }
+        symlink(folder.path(), at("deep/circle")).expect("a link");
+        let found = find(&[folder.path().to_owned(), at("b.yml"), at("notes.md")]).expect("readable");
+        assert_eq!(found.rules, [at("a.yaml"), at("b.yml"), at("deep/c.yml"), at("notes.md")]);
+        assert_eq!(found.tests, [at("a_test.yml")]);
+        let error = find(&[at("missing")]).expect_err("missing");
+        assert_eq!(error.path, at("missing"));
+    }
+
+    #[test]
+    fn a_text_that_is_not_utf_8_says_where() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.yml");
+        fs::write(&path, b"ti\xfftle").expect("a file");
+        assert_eq!(read(&path).expect("readable"), Err(2));
+    }
+}

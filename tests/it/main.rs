@@ -1,3 +1,0 @@
-//! Every integration test, in one binary: a module an area.
-
-mod oracle;
