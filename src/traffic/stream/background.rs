@@ -27,7 +27,7 @@ impl Traffic {
     }
 
     /// A person by index; some are far busier than others (density falls with the square root).
-    pub(super) fn any_person(&mut self) -> usize {
+    fn any_person(&mut self) -> usize {
         let place: f64 = self.rng.random();
         #[expect(
             clippy::cast_possible_truncation,

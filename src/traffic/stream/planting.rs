@@ -120,7 +120,8 @@ impl Traffic {
                 let machines = self.population.machines();
                 self.population.people + self.rng.random_range(machines / 2..machines)
             } else {
-                self.any_person()
+                // The busiest are spared: an engine may clip their windows, and then fires later than labelled.
+                self.rng.random_range(self.population.people / 4..self.population.people)
             };
             if let Some(device) = self.exposed_device(index, kind, at) {
                 return Some((index, device));
