@@ -150,6 +150,7 @@ mod tests {
             suppress: Span::ZERO,
             logic: Logic::Event,
             condition: None,
+            notes: Arc::default(),
         };
         RuleSet {
             fields: crate::detect::FieldTable::default(),

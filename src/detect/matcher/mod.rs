@@ -1,61 +1,84 @@
 //! Which detections an event satisfies.
 //!
-//! Not what follows from it: windows are elsewhere, and a match here has no memory.
+//! Not what follows from it: windows are elsewhere, and a match here has no memory. Not Sigma's notation either: the
+//! rule compiler has turned it into expressions before.
 
+mod date;
+mod expr;
+mod labels;
+mod logsource;
+mod pattern;
+mod plan;
+mod predicate;
+
+use crate::detect::fields::FieldTable;
 use crate::detect::value::Value;
 
-/// A set of detections, by label.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelSet {
-    words: Vec<u64>,
-}
+pub use date::DatePart;
+pub use expr::Expr;
+pub use labels::LabelSet;
+pub use logsource::LogSource;
+pub use pattern::{DASHES, Pattern, Piece, fold};
+pub use predicate::{Comparison, NumberLiteral, OneOf, Test, TextRelation};
 
-impl LabelSet {
-    /// Empties the set and makes room for `labels` labels.
-    pub fn reset(&mut self, labels: usize) {
-        self.words.clear();
-        self.words.resize(labels.div_ceil(64), 0);
-    }
+use plan::{Builder, NodeId, Plan};
 
-    /// Adds a label.
-    pub fn insert(&mut self, label: usize) {
-        self.words[label / 64] |= 1 << (label % 64);
-    }
-
-    /// True if the label is in the set.
-    #[must_use]
-    pub fn contains(&self, label: usize) -> bool {
-        self.words.get(label / 64).is_some_and(|word| word & (1 << (label % 64)) != 0)
-    }
-
-    /// True if no label is in the set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
-    }
-
-    /// The labels in ascending order.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros();
-                (rest != 0).then(|| {
-                    rest &= rest - 1;
-                    index * 64 + bit as usize
-                })
-            })
-        })
-    }
+/// One detection as the matcher takes it.
+#[derive(Clone, Debug)]
+pub struct Detection {
+    /// The events that it is for.
+    pub logsource: LogSource,
+    /// What it asks of them, filters included.
+    pub expr: Expr,
 }
 
 /// The compiled detections of a rule set.
 #[derive(Debug, Default)]
-pub struct Matcher {}
+pub struct Matcher {
+    plan: Plan,
+    /// By label.
+    detections: Vec<(LogSource, NodeId)>,
+    native: Scope,
+}
+
+/// The detections that apply to the events of one source.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    labels: Vec<usize>,
+}
 
 impl Matcher {
-    /// Writes the labels of every detection that the event satisfies, filters applied, into `labels`.
-    pub fn labels(&self, _values: &[Value<'_>], labels: &mut LabelSet) {
-        labels.reset(0);
+    /// A matcher for detections whose labels are their positions.
+    #[must_use]
+    pub fn new(detections: &[Detection], fields: &FieldTable) -> Self {
+        let mut builder = Builder::default();
+        let mut add = |detection: &Detection| (detection.logsource.clone(), builder.add(&detection.expr, fields));
+        let detections = detections.iter().map(&mut add).collect();
+        let mut matcher = Self { plan: builder.finish(), detections, native: Scope::default() };
+        matcher.native = matcher.scope(&LogSource::native());
+        matcher
+    }
+
+    /// The detections that apply to events which declare `source`. Worth keeping: it is the same for all of them.
+    #[must_use]
+    pub fn scope(&self, source: &LogSource) -> Scope {
+        let applies = |(label, (rule, _)): (usize, &(LogSource, NodeId))| rule.admits(source).then_some(label);
+        Scope { labels: self.detections.iter().enumerate().filter_map(applies).collect() }
+    }
+
+    /// Writes the labels of every detection that a native event satisfies, filters applied, into `labels`.
+    pub fn labels(&self, values: &[Value<'_>], labels: &mut LabelSet) {
+        self.labels_in(&self.native, values, labels);
+    }
+
+    /// The same for an event of another source.
+    pub fn labels_in(&self, scope: &Scope, values: &[Value<'_>], labels: &mut LabelSet) {
+        labels.reset(self.detections.len());
+        labels.memo.reset(self.plan.len());
+        for &label in &scope.labels {
+            if self.plan.holds(self.detections[label].1, values, &mut labels.memo) {
+                labels.insert(label);
+            }
+        }
     }
 }

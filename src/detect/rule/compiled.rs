@@ -1,15 +1,18 @@
 //! The compiled form of a rule set: names resolved to indices, field paths to slots.
+//!
+//! Not how it is made (`compile`), nor what each type decides (`logic`).
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::ser::SerializeMap;
 use uuid::Uuid;
 
 use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::Matcher;
 use crate::detect::time::Span;
+
+pub use super::condition::{Condition, ConditionText, PlainNumber};
+pub use super::logic::Logic;
 
 /// How much an alert matters, in Sigma's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -29,6 +32,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
     /// Sigma's spelling.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -38,6 +44,39 @@ impl Level {
             Self::Medium => "medium",
             Self::High => "high",
             Self::Critical => "critical",
+        }
+    }
+}
+
+/// How far its author trusts a rule, in Sigma's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Fit for production.
+    Stable,
+    /// Mostly stable.
+    Test,
+    /// May be noisy.
+    Experimental,
+    /// Replaced by another rule.
+    Deprecated,
+    /// Cannot be used as it stands.
+    Unsupported,
+}
+
+impl Status {
+    /// Every status, most trusted first.
+    pub const ALL: [Self; 5] = [Self::Stable, Self::Test, Self::Experimental, Self::Deprecated, Self::Unsupported];
+
+    /// Sigma's spelling.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Test => "test",
+            Self::Experimental => "experimental",
+            Self::Deprecated => "deprecated",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -71,11 +110,36 @@ pub enum Input {
     Firing(usize),
 }
 
+/// Under which key a rule names an input: what its matches are to the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// `rules`: what is counted, compared or waited with. Every type has some.
+    Match,
+    /// `of`: the whole of which a `ratio` takes the share that also matches `rules`.
+    Whole,
+    /// `without`: whose matches keep an `absence` from firing.
+    Companion,
+}
+
+impl Role {
+    /// The key.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Match => "rules",
+            Self::Whole => "of",
+            Self::Companion => "without",
+        }
+    }
+}
+
 /// An input and how its matches are grouped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelledInput {
     /// Where matches come from.
     pub input: Input,
+    /// What its matches are to the rule.
+    pub role: Role,
     /// Index in [`RuleSet::groupings`]: the fields of these matches that make the group.
     pub grouping: usize,
 }
@@ -89,80 +153,6 @@ pub struct Grouping {
     pub slots: Vec<Slot>,
 }
 
-/// The bounds of a condition; all that are given must hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Condition {
-    /// Greater than.
-    pub gt: Option<f64>,
-    /// Greater than or equal.
-    pub gte: Option<f64>,
-    /// Less than.
-    pub lt: Option<f64>,
-    /// Less than or equal.
-    pub lte: Option<f64>,
-    /// Equal.
-    pub eq: Option<f64>,
-    /// Not equal.
-    pub neq: Option<f64>,
-}
-
-impl Condition {
-    /// True if `value` is within every given bound.
-    #[must_use]
-    #[expect(clippy::float_cmp, reason = "eq and neq compare doubles exactly by definition")]
-    pub fn holds(&self, value: f64) -> bool {
-        self.gt.is_none_or(|bound| value > bound)
-            && self.gte.is_none_or(|bound| value >= bound)
-            && self.lt.is_none_or(|bound| value < bound)
-            && self.lte.is_none_or(|bound| value <= bound)
-            && self.eq.is_none_or(|bound| value == bound)
-            && self.neq.is_none_or(|bound| value != bound)
-    }
-
-    /// True if a greater value can only make it truer: nothing but `gt` and `gte`.
-    #[must_use]
-    pub const fn is_monotone(&self) -> bool {
-        self.lt.is_none() && self.lte.is_none() && self.eq.is_none() && self.neq.is_none()
-    }
-
-    /// The given bounds with Sigma's words, in a fixed order.
-    pub fn bounds(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        [("gt", self.gt), ("gte", self.gte), ("lt", self.lt), ("lte", self.lte), ("eq", self.eq), ("neq", self.neq)]
-            .into_iter()
-            .filter_map(|(word, bound)| bound.map(|bound| (word, bound)))
-    }
-}
-
-/// What a rule decides, with every parameter. Adding a kind here makes the compiler show every place that must know.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Logic {
-    /// Alerts on each match of its only input, a detection.
-    Event,
-    /// The number of matches.
-    EventCount {
-        /// Over that number.
-        condition: Condition,
-    },
-    /// The number of distinct values of the fields (several make a tuple).
-    ValueCount {
-        /// The counted fields, at least one.
-        fields: Vec<Slot>,
-        /// Over that number.
-        condition: Condition,
-    },
-}
-
-impl Logic {
-    /// The bounds that an observed number must satisfy; none for logic without such a number.
-    #[must_use]
-    pub fn condition(&self) -> Condition {
-        match self {
-            Self::Event => Condition::default(),
-            Self::EventCount { condition } | Self::ValueCount { condition, .. } => *condition,
-        }
-    }
-}
-
 /// One rule that windows or alerts.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -172,7 +162,8 @@ pub struct Rule {
     pub depth: u8,
     /// False if others refer to it and none of them says `generate: true`: it fires, but raises no alert.
     pub alerts: bool,
-    /// Its labels, in the order of the rule file; at most 32.
+    /// Its labels, in the order of the rule file, those of `rules` before those of `of` and `without`; at most 32. Only
+    /// a `temporal_ordered` rule can have one input twice.
     pub inputs: Vec<LabelledInput>,
     /// Index in [`RuleSet::keyspaces`].
     pub keyspace: usize,
@@ -184,74 +175,21 @@ pub struct Rule {
     pub logic: Logic,
     /// The condition as an alert prints it.
     pub condition: Option<Arc<ConditionText>>,
+    /// What has no bearing on detection.
+    pub notes: Arc<RuleNotes>,
 }
 
-/// A condition as alerts print it: `{"field": "service.name", "gte": 8}`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConditionText {
-    /// The paths of the condition's fields; empty for a plain count, several for a tuple.
-    pub fields: Vec<String>,
-    /// The percentile, for `value_percentile`.
-    pub percentile: Option<f64>,
-    /// The bounds.
-    pub bounds: Condition,
-}
-
-impl Serialize for ConditionText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match self.fields.as_slice() {
-            [] => {}
-            [field] => map.serialize_entry("field", field)?,
-            fields => map.serialize_entry("field", fields)?,
-        }
-        if let Some(percentile) = self.percentile {
-            map.serialize_entry("percentile", &PlainNumber(percentile))?;
-        }
-        for (word, bound) in self.bounds.bounds() {
-            map.serialize_entry(word, &PlainNumber(bound))?;
-        }
-        map.end()
-    }
-}
-
-impl fmt::Display for ConditionText {
-    /// The bounds alone, as a summary shows them: `8`, `> 8`, `>= 2 and <= 5`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = |word| match word {
-            "gt" => ">",
-            "gte" => ">=",
-            "lt" => "<",
-            "lte" => "<=",
-            "eq" => "=",
-            _ => "!=",
-        };
-        let bounds: Vec<_> = self.bounds.bounds().collect();
-        if let [("gte", bound)] = bounds.as_slice() {
-            return write!(f, "{bound}");
-        }
-        for (index, (word, bound)) in bounds.iter().enumerate() {
-            let and = if index == 0 { "" } else { " and " };
-            write!(f, "{and}{} {bound}", sign(word))?;
-        }
-        Ok(())
-    }
-}
-
-/// A number that prints as the shortest text that reads back equal, whole numbers without a fraction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlainNumber(pub f64);
-
-impl Serialize for PlainNumber {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// Below this every whole double is an exact integer.
-        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-        if self.0.fract() == 0.0 && self.0.abs() <= EXACT_MAX {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-            return serializer.serialize_i64(self.0 as i64);
-        }
-        serializer.serialize_f64(self.0)
-    }
+/// What people and programs that list rules want to know besides the header.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RuleNotes {
+    /// The file as it was named to the compiler.
+    pub file: String,
+    /// The line at which its document begins.
+    pub line: usize,
+    /// `status`, if given.
+    pub status: Option<Status>,
+    /// The other top-level keys: Sigma's (`description`, `falsepositives`, …) and custom ones.
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Everything an engine needs to know, complete and consistent.

@@ -1,10 +1,18 @@
 //! Rules: from the text of files to a compiled set, or to every problem at once.
 //!
-//! `source` (YAML with positions) → `document` (typed) → `compile` (names resolved, fields in slots) → [`RuleSet`].
-//! Only the compiler can make a [`RuleSet`], so an invalid one never exists as a value.
+//! `yaml` (nodes with positions) → `document` (typed, one at a time) → `compile` (names resolved, fields in slots) →
+//! [`RuleSet`]. Only the compiler can make a [`RuleSet`], so an invalid one never exists as a value. Not the reading of
+//! files: texts and lists are arguments.
 
+mod compile;
 pub mod compiled;
+pub mod condition;
+mod document;
+pub mod logic;
 pub mod problem;
+mod yaml;
 
-pub use compiled::{Level, Logic, Rule, RuleHeader, RuleSet};
-pub use problem::Problem;
+pub use compile::{Compiled, Options, Source, compile, is_supported};
+pub use compiled::{Level, Rule, RuleHeader, RuleSet};
+pub use logic::Logic;
+pub use problem::{Code, Problem, Severity};

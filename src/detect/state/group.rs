@@ -104,6 +104,7 @@ impl RuleState {
             Logic::Event => Window::None,
             Logic::EventCount { .. } => Window::Count(Box::new(Sliding::new(Count::default()))),
             Logic::ValueCount { .. } => Window::Distinct(Box::default()),
+            _ => unreachable!("the compiler refuses the types that have no window yet"),
         };
         Self {
             rule: u16::try_from(index).expect("the compiler bounds the rules"),
@@ -139,6 +140,7 @@ fn retention(rule: &Rule) -> Span {
     match rule.logic {
         Logic::Event => Span::ZERO,
         Logic::EventCount { .. } | Logic::ValueCount { .. } => rule.timespan,
+        _ => unreachable!("the compiler refuses the types that have no window yet"),
     }
 }
 

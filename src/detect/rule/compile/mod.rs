@@ -1,0 +1,119 @@
+//! From documents to a rule set: names resolved, fields in slots, every problem of every file at once.
+//!
+//! Not the meaning of a document, which is read before, nor of a match, which the engine decides.
+
+mod assemble;
+mod fields;
+mod graph;
+mod lints;
+mod lower;
+mod names;
+mod text;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::compiled::RuleSet;
+use super::document::{self, Body, Document};
+use super::problem::{Code, Fault, Problem, Severity};
+use crate::detect::limits::Limits;
+use crate::detect::rule::logic::Logic;
+use crate::detect::time::Span;
+
+/// A rule file.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// How problems name it.
+    pub path: &'a str,
+    /// Its content.
+    pub text: &'a str,
+}
+
+/// What rules mean besides what they say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What each `%name%` stands for under `expand`; entries may have wildcards.
+    pub lists: BTreeMap<String, Vec<String>>,
+    /// Limits that warnings compare thresholds with.
+    pub limits: Limits,
+    /// How long state is kept where it is stored, if that is bounded; a longer window gets a warning.
+    pub state_kept_max: Option<Span>,
+}
+
+/// Rules that run, and what is odd about them.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The rules.
+    pub rules: RuleSet,
+    /// Warnings in order of file and place.
+    pub warnings: Vec<Problem>,
+}
+
+/// True if the engine runs this type. The only place that says so.
+#[must_use]
+pub const fn is_supported<F>(logic: &Logic<F>) -> bool {
+    matches!(logic, Logic::Event | Logic::EventCount { .. } | Logic::ValueCount { .. })
+}
+
+/// Compiles files into one rule set.
+///
+/// The set does not depend on the order of the files. Fails with every problem, warnings included, in order of file
+/// and place, if there is any error.
+pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Vec<Problem>> {
+    let mut context = Context { sources, options, problems: Vec::new() };
+    let mut documents = Vec::new();
+    let mut is_complete = true;
+    for (file, source) in sources.iter().enumerate() {
+        let (read, all) = document::read(file, source.path, source.text, &mut context.problems);
+        documents.extend(read);
+        is_complete &= all;
+    }
+    for document in &documents {
+        if let Some(Body::Window(window)) = &document.body
+            && !is_supported(&window.logic)
+        {
+            let kind = window.logic.kind();
+            let message = format!("the type {kind} is not supported by this version");
+            context.report(document, Fault::new(Code::UnsupportedType, window.type_at, message));
+        }
+    }
+    lints::check(&documents, &mut context);
+    let names = names::Names::new(&documents, is_complete, &mut context);
+    let graph = graph::Graph::new(&documents, &names, &mut context);
+    let table = fields::table(&documents, &mut context);
+    let detections = table.map(|mut table| {
+        let detections = lower::detections(&documents, &graph, &mut table, &mut context);
+        (table, detections)
+    });
+    let mut problems = context.problems;
+    let is_valid = problems.iter().all(|problem| problem.severity == Severity::Warning);
+    let key = |problem: &Problem| {
+        let file = sources.iter().position(|source| source.path == problem.file);
+        (file, problem.line, problem.column, problem.code)
+    };
+    problems.sort_by_key(key);
+    match detections {
+        Some((table, detections)) if is_valid => {
+            let rules = assemble::rule_set(sources, &documents, &graph, table, &detections);
+            Ok(Compiled { rules, warnings: problems })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// What every step of compiling needs, and where its problems go.
+struct Context<'a> {
+    sources: &'a [Source<'a>],
+    options: &'a Options,
+    problems: Vec<Problem>,
+}
+
+impl Context<'_> {
+    fn report(&mut self, document: &Document, fault: Fault) {
+        let file = self.sources[document.file].path;
+        self.problems.push(fault.in_rule(file, Some(&document.header.name.value)));
+    }
+}

@@ -1,0 +1,195 @@
+//! `logsource` and `detection`: named selections of searches, and the condition that joins them.
+
+use super::condition::{self, Condition};
+use super::modifier::{self, MatchPlan, Operator, Quantifier};
+use super::reader::{self, Reporter, Section, shown, wrong_type};
+use crate::detect::matcher::TextRelation;
+use crate::detect::rule::problem::{Code, Fault};
+use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
+
+/// A detection, or the part of a filter that is one.
+#[derive(Debug)]
+pub(crate) struct Detection {
+    pub(crate) logsource: LogSourceText,
+    pub(crate) selections: Vec<Selection>,
+    pub(crate) condition: Condition,
+    pub(crate) condition_at: Spot,
+}
+
+/// What a rule says of the events that it is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogSourceText {
+    pub(crate) product: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) at: Option<Spot>,
+}
+
+/// A named part of a detection.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) name: String,
+    pub(crate) at: Spot,
+    /// None if it could not be read.
+    pub(crate) search: Option<Search>,
+}
+
+/// What is searched for.
+#[derive(Debug)]
+pub(crate) enum Search {
+    All(Vec<Search>),
+    Any(Vec<Search>),
+    Field(FieldSearch),
+}
+
+/// One entry of a map, or a list of keywords.
+#[derive(Debug)]
+pub(crate) struct FieldSearch {
+    /// None for keywords, which are looked for in every scalar of the record.
+    pub(crate) field: Option<String>,
+    pub(crate) at: Spot,
+    pub(crate) plan: MatchPlan,
+    /// Scalars, at least one.
+    pub(crate) values: Vec<Node>,
+}
+
+pub(super) fn read(document: &Section<'_>, entry: &Entry, reporter: &mut Reporter<'_>) -> Option<Detection> {
+    let section = reporter.check(Section::of(&entry.value, "detection"))?;
+    // `timeframe` belonged to Sigma 1's aggregations; without one it never meant anything.
+    parts(document, &section, &["condition", "timeframe"], reporter)
+}
+
+/// The detection inside a filter, whose keys besides `rules` and `condition` are selections.
+pub(super) fn read_filter(
+    document: &Section<'_>,
+    section: &Section<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Detection> {
+    parts(document, section, &["condition", "rules"], reporter)
+}
+
+fn parts(
+    document: &Section<'_>,
+    section: &Section<'_>,
+    reserved: &[&str],
+    reporter: &mut Reporter<'_>,
+) -> Option<Detection> {
+    let logsource = log_source(document, reporter);
+    let is_filter = reserved.contains(&"rules");
+    let named = section.entries.iter().filter(|entry| !reserved.contains(&entry.key.text.as_str()));
+    let selections: Vec<Selection> = named
+        .map(|entry| Selection {
+            name: entry.key.text.clone(),
+            at: entry.key_at,
+            search: reporter.check(search(&entry.value, &entry.key.text)),
+        })
+        .collect();
+    let Some(entry) = section.get("condition") else {
+        let fault = Fault::new(Code::MissingKey, section.at, format!("{} has no condition", section.name));
+        let only = selections.first().map(|selection| format!("write \"condition: {}\"", selection.name));
+        reporter.report(fault.hint_if_any(only));
+        return None;
+    };
+    let condition = condition::read(&entry.value, &selections, reporter)?;
+    let uses = condition.uses(selections.len());
+    for (selection, entry_used) in selections.iter().zip(uses) {
+        // Sigma leaves selections with an underscore to rules that build on this one.
+        if !entry_used && (is_filter || !selection.name.starts_with('_')) {
+            reporter.report(unused(selection, is_filter, reserved));
+        }
+    }
+    let readable = selections.iter().all(|selection| selection.search.is_some());
+    readable.then_some(Detection { logsource, selections, condition, condition_at: entry.value.at })
+}
+
+/// In a filter, a key that is no selection in use is taken for a slip of the pen.
+fn unused(selection: &Selection, is_filter: bool, reserved: &[&str]) -> Fault {
+    let name = &selection.name;
+    if is_filter {
+        let near = reader::near(name, reserved.iter().copied(), 2);
+        let hint = near.map_or_else(|| "name it in the condition".to_owned(), |key| format!("did you mean \"{key}\"?"));
+        let message = format!("unknown key \"{name}\" in filter: its condition names no such selection");
+        return Fault::new(Code::UnknownKey, selection.at, message).hint(hint);
+    }
+    let message = format!("the condition does not use the selection \"{name}\"");
+    Fault::new(Code::UnusedSelection, selection.at, message).hint("name it in the condition, or remove it")
+}
+
+fn log_source(document: &Section<'_>, reporter: &mut Reporter<'_>) -> LogSourceText {
+    let Some(entry) = document.get("logsource") else { return LogSourceText::default() };
+    let Some(section) = reporter.check(Section::of(&entry.value, "logsource")) else { return LogSourceText::default() };
+    let mut part = |key| {
+        let present = section.get(key).filter(|entry| !matches!(entry.value.data, Data::Null));
+        present.and_then(|entry| reporter.check(reader::text(&entry.value, key))).map(|text| text.value)
+    };
+    LogSourceText {
+        product: part("product"),
+        service: part("service"),
+        category: part("category"),
+        at: Some(entry.key_at),
+    }
+}
+
+fn search(node: &Node, name: &str) -> Result<Search, Fault> {
+    match &node.data {
+        Data::Map(entries) if entries.is_empty() => Err(empty(node, name)),
+        Data::Map(entries) => Ok(Search::All(entries.iter().map(field).collect::<Result<_, _>>()?)),
+        Data::List(items) => {
+            let (maps, words): (Vec<&Node>, Vec<&Node>) =
+                items.iter().partition(|item| matches!(item.data, Data::Map(_) | Data::List(_)));
+            let mut any = maps.into_iter().map(|item| search(item, name)).collect::<Result<Vec<_>, _>>()?;
+            if !words.is_empty() {
+                any.push(Search::Field(keywords(words.into_iter().cloned().collect(), node.at)));
+            }
+            if any.is_empty() { Err(empty(node, name)) } else { Ok(Search::Any(any)) }
+        }
+        Data::Null => Err(empty(node, name)),
+        Data::Bool(_) | Data::Number(_) | Data::Text(_) => Ok(Search::Field(keywords(vec![node.clone()], node.at))),
+    }
+}
+
+fn empty(node: &Node, name: &str) -> Fault {
+    Fault::new(Code::EmptySelection, node.at, format!("the selection \"{name}\" is empty"))
+        .hint("write \"field: value\" below it")
+}
+
+fn keywords(values: Vec<Node>, at: Spot) -> FieldSearch {
+    let plan = MatchPlan {
+        operator: Operator::Text(TextRelation::Contains),
+        encodings: Vec::new(),
+        expand: false,
+        cased: false,
+        quantifier: Quantifier::Any,
+        negated: false,
+    };
+    FieldSearch { field: None, at, plan, values }
+}
+
+fn field(entry: &Entry) -> Result<Search, Fault> {
+    let (field, mut plan) = modifier::parse(entry)?;
+    let field = Some(field).filter(|field| !field.is_empty());
+    if field.is_none() && plan.operator == Operator::Text(TextRelation::Equals) {
+        plan.operator = Operator::Text(TextRelation::Contains);
+    }
+    let at = entry.key_at;
+    let values = match &entry.value.data {
+        Data::List(items) if items.is_empty() => {
+            return Err(Fault::new(
+                Code::EmptySelection,
+                entry.value.at,
+                format!("\"{}\" has no values", entry.key.text),
+            ));
+        }
+        Data::List(items) => items.to_vec(),
+        Data::Map(_) => {
+            let fault = wrong_type(&entry.value, &entry.key.text, "a value or a list of values");
+            return Err(fault.hint("write a nested field with dots, as in \"source.ip: 10.0.0.1\""));
+        }
+        _ => vec![entry.value.clone()],
+    };
+    if let Some(nested) = values.iter().find(|value| matches!(value.data, Data::List(_) | Data::Map(_))) {
+        let message = format!("a value of \"{}\" must be a scalar, not {}", entry.key.text, shown(nested));
+        return Err(Fault::new(Code::BadValue, nested.at, message));
+    }
+    Ok(Search::Field(FieldSearch { field, at, plan, values }))
+}

@@ -1,0 +1,108 @@
+//! Typed documents: what a file says, checked as far as one document alone allows.
+//!
+//! Not names across documents, fields or slots: those are the compiler's.
+
+mod action;
+mod condition;
+mod detection;
+mod header;
+mod modifier;
+mod reader;
+mod window;
+
+use crate::detect::rule::problem::{Code, Fault, Problem};
+use crate::detect::rule::yaml::{self, Node, Spot};
+
+pub(crate) use condition::Condition;
+pub(crate) use detection::{Detection, FieldSearch, LogSourceText, Search};
+pub(crate) use header::Header;
+pub(crate) use modifier::{Encoding, MatchPlan, Operator, Quantifier};
+pub(crate) use reader::{Reporter, Spanned, clip, shown, suggest};
+pub(crate) use window::Window;
+
+use reader::Section;
+
+/// One document of a rule file.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// Which of the sources it stands in.
+    pub(crate) file: usize,
+    pub(crate) at: Spot,
+    pub(crate) header: Header,
+    /// None if it could not be read; its name is known all the same, so that references to it are no second problem.
+    pub(crate) body: Option<Body>,
+}
+
+/// What kind of document it is.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Detection(Detection),
+    Window(Window),
+    Filter(Filter),
+}
+
+/// What excludes events from the detections that it names.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) rules: Vec<Spanned<String>>,
+    pub(crate) detection: Detection,
+}
+
+/// The documents of one file. False if some of it could not be read at all, so that names may be missing.
+pub(crate) fn read(file: usize, path: &str, text: &str, problems: &mut Vec<Problem>) -> (Vec<Document>, bool) {
+    let (nodes, faults) = yaml::load(text);
+    let mut reporter = Reporter::new(path, problems);
+    let mut complete = true;
+    for fault in faults {
+        complete &= fault.code == Code::DuplicateKey;
+        reporter.report(fault);
+    }
+    let mut documents = Vec::new();
+    for node in action::unfold(nodes, &mut reporter) {
+        match document(file, &node, &mut reporter) {
+            Some(document) => documents.push(document),
+            None => complete = false,
+        }
+    }
+    (documents, complete)
+}
+
+fn document(file: usize, node: &Node, reporter: &mut Reporter<'_>) -> Option<Document> {
+    reporter.enter(None);
+    let section = reporter.check(Section::of(node, "a rule document"))?;
+    let header = header::read(&section, reporter)?;
+    reporter.enter(Some(&header.name.value));
+    header::check_keys(&section, reporter);
+    Some(Document { file, at: node.at, body: body(&section, &header, reporter), header })
+}
+
+fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> Option<Body> {
+    let mut bodies = section.entries.iter().filter(|entry| header::BODIES.contains(&entry.key.text.as_str()));
+    let Some(entry) = bodies.next() else {
+        let message = "the document has none of detection, correlation, anomaly and filter";
+        reporter.report(Fault::new(Code::NoBody, header.name.at, message));
+        return None;
+    };
+    if let Some(second) = bodies.next() {
+        let message = format!("one document cannot have both {} and {}", entry.key.text, second.key.text);
+        let hint = "put each into a document of its own, after a line with three dashes";
+        reporter.report(Fault::new(Code::SeveralBodies, second.key_at, message).hint(hint));
+        return None;
+    }
+    match entry.key.text.as_str() {
+        "detection" => {
+            header.refuse_window_settings(reporter);
+            detection::read(section, entry, reporter).map(Body::Detection)
+        }
+        "filter" => filter(section, &entry.value, reporter).map(Body::Filter),
+        "anomaly" => window::read(&entry.value, "anomaly", header, reporter).map(Body::Window),
+        _ => window::read(&entry.value, "correlation", header, reporter).map(Body::Window),
+    }
+}
+
+fn filter(document: &Section<'_>, node: &Node, reporter: &mut Reporter<'_>) -> Option<Filter> {
+    let section = reporter.check(Section::of(node, "filter"))?;
+    let rules = section.require(reporter, "rules", reader::some_texts);
+    let detection = detection::read_filter(document, &section, reporter);
+    Some(Filter { rules: rules?, detection: detection? })
+}

@@ -1,0 +1,229 @@
+//! Reading typed values out of nodes, with a problem for each that is not what it should be.
+//!
+//! Not the meaning of any key: that is the business of the module that asks for it.
+
+use crate::detect::rule::problem::{Code, Fault, Problem};
+use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
+use crate::detect::time::{Span, SpanError};
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) at: Spot,
+}
+
+/// Collects the problems of one file, under the name of the rule being read.
+pub(crate) struct Reporter<'a> {
+    file: &'a str,
+    rule: Option<String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(crate) fn new(file: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+        Self { file, rule: None, problems }
+    }
+
+    /// From here on, problems belong to this rule.
+    pub(crate) fn enter(&mut self, rule: Option<&str>) {
+        self.rule = rule.map(str::to_owned);
+    }
+
+    pub(crate) fn report(&mut self, fault: Fault) {
+        self.problems.push(fault.in_rule(self.file, self.rule.as_deref()));
+    }
+
+    /// The value, or none after reporting why there is none.
+    pub(crate) fn check<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.report(fault)).ok()
+    }
+}
+
+/// A mapping whose keys have meanings.
+#[derive(Clone, Copy)]
+pub(crate) struct Section<'a> {
+    /// Its name in messages: `correlation`, `tokenwatch`.
+    pub(crate) name: &'static str,
+    pub(crate) at: Spot,
+    pub(crate) entries: &'a [Entry],
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn of(node: &'a Node, name: &'static str) -> Result<Self, Fault> {
+        match &node.data {
+            Data::Map(entries) => Ok(Self { name, at: node.at, entries }),
+            _ => Err(wrong_type(node, name, "a mapping")),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.entries.iter().find(|entry| entry.key.text == key)
+    }
+
+    /// Reads the value of a key, if it is there.
+    pub(crate) fn read<T>(
+        &self,
+        reporter: &mut Reporter<'_>,
+        key: &'static str,
+        read: impl FnOnce(&'a Node, &'static str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let entry = self.get(key)?;
+        reporter.check(read(&entry.value, key))
+    }
+
+    /// Reads the value of a key that must be there.
+    pub(crate) fn require<T>(
+        &self,
+        reporter: &mut Reporter<'_>,
+        key: &'static str,
+        read: impl FnOnce(&'a Node, &'static str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        if self.get(key).is_none() {
+            reporter.report(Fault::new(Code::MissingKey, self.at, format!("{} has no {key}", self.name)));
+        }
+        self.read(reporter, key, read)
+    }
+
+    /// Reports every key that is not among those that have a meaning here.
+    pub(crate) fn refuse_unknown(&self, reporter: &mut Reporter<'_>, known: &[&str]) {
+        for entry in self.entries {
+            if !known.contains(&entry.key.text.as_str()) {
+                reporter.report(self.unknown(entry, known));
+            }
+        }
+    }
+
+    /// The problem of a key without meaning.
+    pub(crate) fn unknown(&self, entry: &Entry, known: &[&str]) -> Fault {
+        let message = format!("unknown key \"{}\" in {}", entry.key.text, self.name);
+        Fault::new(Code::UnknownKey, entry.key_at, message).hint(suggest(&entry.key.text, known.iter().copied()))
+    }
+}
+
+pub(crate) fn wrong_type(node: &Node, what: &str, wanted: &str) -> Fault {
+    Fault::new(Code::WrongType, node.at, format!("{what} must be {wanted}, not {}", node.kind()))
+}
+
+/// A text; other scalars as they are spelled, so that a name may be `401`.
+pub(crate) fn text(node: &Node, key: &str) -> Result<Spanned<String>, Fault> {
+    let value = node.scalar_text().ok_or_else(|| wrong_type(node, key, "a text"))?;
+    Ok(Spanned { value, at: node.at })
+}
+
+/// A list of texts; a lone text is a list of one.
+pub(crate) fn texts(node: &Node, key: &str) -> Result<Vec<Spanned<String>>, Fault> {
+    match &node.data {
+        Data::List(items) => items.iter().map(|item| text(item, key)).collect(),
+        _ => Ok(vec![text(node, key).map_err(|_| wrong_type(node, key, "a list of texts"))?]),
+    }
+}
+
+/// A list of texts that is not empty.
+pub(crate) fn some_texts(node: &Node, key: &str) -> Result<Vec<Spanned<String>>, Fault> {
+    let texts = texts(node, key)?;
+    if texts.is_empty() { Err(Fault::new(Code::EmptySelection, node.at, format!("{key} is empty"))) } else { Ok(texts) }
+}
+
+pub(crate) fn boolean(node: &Node, key: &str) -> Result<bool, Fault> {
+    match node.data {
+        Data::Bool(value) => Ok(value),
+        _ => Err(wrong_type(node, key, "true or false")),
+    }
+}
+
+/// A finite number.
+pub(crate) fn number(node: &Node, key: &str) -> Result<f64, Fault> {
+    match &node.data {
+        Data::Number(number) => Ok(number.value),
+        _ => Err(Fault::new(Code::BadNumber, node.at, format!("{key} must be a number, not {}", shown(node)))),
+    }
+}
+
+/// A number within bounds, both included.
+pub(crate) fn number_within(node: &Node, key: &str, least: f64, most: f64) -> Result<f64, Fault> {
+    let value = number(node, key)?;
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let range = if most >= f64::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+    Err(Fault::new(Code::BadNumber, node.at, format!("{key} must be {range}, not {value}")))
+}
+
+/// A whole number within bounds, both included.
+pub(crate) fn count(node: &Node, key: &str, least: u32, most: u32) -> Result<u32, Fault> {
+    let value = number_within(node, key, f64::from(least), f64::from(most))?;
+    if value.fract() != 0.0 {
+        return Err(Fault::new(Code::BadNumber, node.at, format!("{key} must be a whole number, not {value}")));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and between two u32")]
+    Ok(value as u32)
+}
+
+/// A span with a unit; zero is allowed.
+pub(crate) fn span(node: &Node, key: &str) -> Result<Spanned<Span>, Fault> {
+    let text = node.scalar_text().ok_or_else(|| wrong_type(node, key, "a span such as 5m"))?;
+    let fault = |error: SpanError, code| Fault::new(code, node.at, format!("{key} \"{text}\" {error}"));
+    match Span::parse(&text) {
+        Ok(value) => Ok(Spanned { value, at: node.at }),
+        Err(error @ SpanError::NoUnit) => Err(fault(error, Code::TimespanWithoutUnit).hint(units_of(&text))),
+        Err(error @ SpanError::TooLong) => Err(fault(error, Code::BadTimespan)),
+        Err(error @ SpanError::Malformed) => Err(fault(error, Code::BadTimespan)
+            .hint("write a whole number and one unit, as in \"90s\", \"5m\", \"1h\" or \"7d\"")),
+    }
+}
+
+/// A bare number was probably meant in minutes, as in other tools.
+fn units_of(digits: &str) -> String {
+    let seconds = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(60));
+    seconds.map_or_else(|| "add s, m, h or d".to_owned(), |seconds| format!("write \"{digits}m\" or \"{seconds}s\""))
+}
+
+/// A span longer than nothing.
+pub(crate) fn positive_span(node: &Node, key: &str) -> Result<Spanned<Span>, Fault> {
+    let span = span(node, key)?;
+    if span.value == Span::ZERO {
+        return Err(Fault::new(Code::BadTimespan, node.at, format!("{key} must be longer than nothing")));
+    }
+    Ok(span)
+}
+
+/// A value as a message quotes it.
+pub(crate) fn shown(node: &Node) -> String {
+    node.scalar_text().map_or_else(|| node.kind().to_owned(), |text| format!("\"{}\"", clip(&text)))
+}
+
+/// The start of a text that may be long.
+pub(crate) fn clip(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The known word that is nearly `word`, if there is one.
+pub(crate) fn near<'w>(word: &str, known: impl IntoIterator<Item = &'w str>, distance_max: usize) -> Option<&'w str> {
+    // The distance costs the product of the lengths; nobody mistypes a name of kilobytes.
+    if word.len() > 256 {
+        return None;
+    }
+    let folded = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&folded, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= distance_max && *distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// What to write instead of an unknown word: the nearest known one, else all of them if they are few.
+pub(crate) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match near(word, known.iter().copied(), (word.chars().count() / 3).max(2)) {
+        Some(nearest) => format!("did you mean \"{nearest}\"?"),
+        None if known.is_empty() => "there is none".to_owned(),
+        None if known.len() <= 40 => format!("known here: {}", known.join(", ")),
+        None => format!("none of the {} known names is similar", known.len()),
+    }
+}

@@ -1,0 +1,231 @@
+//! What each type of correlation and anomaly decides, and with which parameters.
+
+use super::Section;
+use crate::detect::rule::condition::Condition;
+use crate::detect::rule::document::header::Header;
+use crate::detect::rule::document::reader::{self, Reporter, Spanned};
+use crate::detect::rule::logic::{Logic, Place};
+use crate::detect::rule::problem::{Code, Fault};
+use crate::detect::rule::yaml::Node;
+use crate::detect::time::Span;
+
+/// Sigma's types of correlation.
+pub(super) const CORRELATIONS: [&str; 7] =
+    ["event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"];
+
+/// Our types of anomaly.
+pub(super) const ANOMALIES: [&str; 6] = ["value_change", "geo_velocity", "new_value", "absence", "ratio", "spike"];
+
+/// The keys that only some types have, and which.
+pub(super) const EXTRA_KEYS: [(&str, &[&str]); 9] = [
+    (
+        "condition",
+        &[
+            "event_count",
+            "value_count",
+            "temporal",
+            "value_sum",
+            "value_avg",
+            "value_percentile",
+            "value_change",
+            "geo_velocity",
+            "new_value",
+            "ratio",
+        ],
+    ),
+    ("of", &["ratio"]),
+    ("without", &["absence"]),
+    ("wait", &["absence"]),
+    ("learning", &["new_value"]),
+    ("min_distance_km", &["geo_velocity"]),
+    ("min_count", &["ratio", "spike"]),
+    ("history", &["spike"]),
+    ("sigma", &["spike"]),
+];
+
+/// Sigma's words for bounds.
+const BOUNDS: [&str; 6] = ["gt", "gte", "lt", "lte", "eq", "neq"];
+
+/// Most buckets that a `spike` looks back on.
+const HISTORY_MAX: u32 = 10_000;
+
+/// The logic of a section whose type is known; what does not belong to the type was reported before.
+pub(super) fn read(
+    section: &Section<'_>,
+    kind: &Spanned<&'static str>,
+    header: &Header,
+    reporter: &mut Reporter<'_>,
+) -> Option<Logic<String>> {
+    let kind = kind.value;
+    if let Some(gap) = header.gap_min.as_ref().filter(|_| kind != "temporal_ordered") {
+        let message = format!("min_gap belongs to the type temporal_ordered, not to {kind}");
+        reporter.report(Fault::new(Code::MisplacedKey, gap.at, message));
+    }
+    match kind {
+        "event_count" => Some(Logic::EventCount { condition: bounds(section, reporter)? }),
+        "temporal" if section.get("condition").is_none() => Some(Logic::Temporal { condition: None }),
+        "temporal" => Some(Logic::Temporal { condition: Some(bounds(section, reporter)?) }),
+        "temporal_ordered" => {
+            let gap_min = header.gap_min.as_ref().map_or(Span::ZERO, |gap| gap.value);
+            Some(Logic::TemporalOrdered { gap_min })
+        }
+        "value_count" => {
+            let criteria = criteria(section, &["field"], true, reporter)?;
+            Some(Logic::ValueCount { fields: criteria.fields(section, reporter)?, condition: criteria.bounds })
+        }
+        "value_sum" => over_field(section, reporter, |field, condition| Logic::ValueSum { field, condition }),
+        "value_avg" => over_field(section, reporter, |field, condition| Logic::ValueAverage { field, condition }),
+        "value_percentile" => {
+            let criteria = criteria(section, &["field", "percentile"], true, reporter)?;
+            let percentile = criteria.percentile.unwrap_or(50.0);
+            Some(Logic::ValuePercentile {
+                field: criteria.field(section, reporter)?,
+                percentile,
+                condition: criteria.bounds,
+            })
+        }
+        _ => anomaly(section, kind, reporter),
+    }
+}
+
+fn anomaly(section: &Section<'_>, kind: &str, reporter: &mut Reporter<'_>) -> Option<Logic<String>> {
+    let span = |reporter: &mut Reporter<'_>, key| match section.get(key) {
+        Some(_) => section.read(reporter, key, reader::span).map(|span| span.value),
+        None => Some(Span::ZERO),
+    };
+    let count_min = |reporter: &mut Reporter<'_>| {
+        let read = |node: &Node, key: &str| reader::count(node, key, 1, u32::MAX);
+        optional(section, reporter, "min_count", 20, read)
+    };
+    match kind {
+        "value_change" => {
+            let field = criteria(section, &["field"], false, reporter)?.field(section, reporter)?;
+            Some(Logic::ValueChange { field })
+        }
+        "new_value" => {
+            let field = criteria(section, &["field"], false, reporter)?.field(section, reporter);
+            Some(Logic::NewValue { learning: span(reporter, "learning")?, field: field? })
+        }
+        "geo_velocity" => {
+            let read = |node: &Node, key: &str| reader::number_within(node, key, 0.0, f64::MAX);
+            let distance_km_min = optional(section, reporter, "min_distance_km", 100.0, read);
+            let condition = bounds(section, reporter)?;
+            Some(Logic::GeoVelocity { place: Place::of_source(), distance_km_min: distance_km_min?, condition })
+        }
+        "absence" => Some(Logic::Absence { wait: span(reporter, "wait")? }),
+        "ratio" => {
+            let count_min = count_min(reporter);
+            Some(Logic::Ratio { condition: bounds(section, reporter)?, count_min: count_min? })
+        }
+        _ => {
+            let buckets = |node: &Node, key: &str| reader::count(node, key, 1, HISTORY_MAX);
+            let deviations = |node: &Node, key: &str| reader::number_within(node, key, 0.0, f64::MAX);
+            let history = optional(section, reporter, "history", 24, buckets);
+            let sigma = optional(section, reporter, "sigma", 4.0, deviations);
+            Some(Logic::Spike { count_min: count_min(reporter)?, history: history?, sigma: sigma? })
+        }
+    }
+}
+
+/// A value with a default; none only if it was given and wrong.
+fn optional<T>(
+    section: &Section<'_>,
+    reporter: &mut Reporter<'_>,
+    key: &'static str,
+    default: T,
+    read: impl FnOnce(&Node, &str) -> Result<T, Fault>,
+) -> Option<T> {
+    match section.get(key) {
+        Some(_) => section.read(reporter, key, read),
+        None => Some(default),
+    }
+}
+
+/// What stands under `condition`.
+struct Criteria {
+    fields: Vec<Spanned<String>>,
+    percentile: Option<f64>,
+    bounds: Condition,
+}
+
+impl Criteria {
+    /// The fields, at least one.
+    fn fields(&self, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<Vec<String>> {
+        if self.fields.is_empty() {
+            let at = section.get("condition").map_or(section.at, |entry| entry.key_at);
+            let fault = Fault::new(Code::MissingKey, at, "condition has no field");
+            reporter.report(fault.hint("name what is compared, as in \"field: service.name\""));
+            return None;
+        }
+        Some(self.fields.iter().map(|field| field.value.clone()).collect())
+    }
+
+    /// The only field.
+    fn field(&self, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<String> {
+        if let [_, second, ..] = self.fields.as_slice() {
+            let message = "several fields make a tuple only in a value_count";
+            reporter.report(Fault::new(Code::WrongType, second.at, message));
+            return None;
+        }
+        self.fields(section, reporter)?.pop()
+    }
+}
+
+fn over_field(
+    section: &Section<'_>,
+    reporter: &mut Reporter<'_>,
+    logic: impl FnOnce(String, Condition) -> Logic<String>,
+) -> Option<Logic<String>> {
+    let criteria = criteria(section, &["field"], true, reporter)?;
+    Some(logic(criteria.field(section, reporter)?, criteria.bounds))
+}
+
+fn bounds(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<Condition> {
+    criteria(section, &[], true, reporter).map(|criteria| criteria.bounds)
+}
+
+/// Reads `condition`: the keys in `besides`, and bounds if the type has them.
+fn criteria(
+    section: &Section<'_>,
+    besides: &[&str],
+    has_bounds: bool,
+    reporter: &mut Reporter<'_>,
+) -> Option<Criteria> {
+    let condition = section.require(reporter, "condition", |node, _| Section::of(node, "condition"))?;
+    let known: Vec<&str> = besides.iter().copied().chain(BOUNDS.into_iter().filter(|_| has_bounds)).collect();
+    let before = condition.entries.iter().filter(|entry| !known.contains(&entry.key.text.as_str()));
+    let mut is_right = true;
+    for entry in before {
+        is_right = false;
+        let key = entry.key.text.as_str();
+        reporter.report(if BOUNDS.contains(&key) || matches!(key, "field" | "percentile") {
+            let message = format!("{key} means nothing in the condition of this type");
+            Fault::new(Code::MisplacedKey, entry.key_at, message)
+        } else {
+            condition.unknown(entry, &known)
+        });
+    }
+    let mut bounds = Condition::default();
+    let mut some_bound = false;
+    for (word, bound) in bounds.bounds_mut() {
+        *bound = condition.read(reporter, word, reader::number);
+        some_bound |= condition.get(word).is_some();
+        is_right &= bound.is_some() == condition.get(word).is_some();
+    }
+    if has_bounds && !some_bound {
+        let fault = Fault::new(Code::EmptyCondition, condition.at, "the condition has no bound");
+        reporter.report(fault.hint("add one of gt, gte, lt, lte, eq, neq, as in \"gte: 5\""));
+        return None;
+    }
+    let fields = match condition.get("field") {
+        Some(_) => condition.read(reporter, "field", reader::some_texts)?,
+        None => Vec::new(),
+    };
+    let percentile = match condition.get("percentile").filter(|_| known.contains(&"percentile")) {
+        Some(_) => {
+            Some(condition.read(reporter, "percentile", |node, key| reader::number_within(node, key, 1.0, 100.0))?)
+        }
+        None => None,
+    };
+    is_right.then_some(Criteria { fields, percentile, bounds })
+}

@@ -1,0 +1,161 @@
+//! `correlation` and `anomaly`: what is counted, by whom, over which time.
+
+use super::header::{self, Header};
+use super::reader::{self, Reporter, Section, Spanned};
+use super::suggest;
+use crate::detect::rule::compiled::{Logic, Role};
+use crate::detect::rule::problem::{Code, Fault};
+use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
+use crate::detect::time::Span;
+
+mod logic;
+
+/// A correlation or an anomaly.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// In the order of the file, those in `rules` first.
+    pub(crate) references: Vec<Reference>,
+    pub(crate) group_by: Vec<Spanned<String>>,
+    /// By alias: the field that stands for it in the matches of each rule.
+    pub(crate) aliases: Vec<Alias>,
+    pub(crate) timespan: Spanned<Span>,
+    pub(crate) generate: bool,
+    pub(crate) type_at: Spot,
+    pub(crate) logic: Logic<String>,
+    /// Where its threshold stands, for warnings about it.
+    pub(crate) condition_at: Spot,
+}
+
+/// A rule that another refers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub(crate) role: Role,
+    /// Its name or id.
+    pub(crate) name: Spanned<String>,
+}
+
+/// One name for different fields.
+#[derive(Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: String,
+    /// Rule and field.
+    pub(crate) fields: Vec<(Spanned<String>, String)>,
+}
+
+/// The keys that every type has.
+const COMMON: [&str; 6] = ["type", "rules", "group-by", "timespan", "aliases", "generate"];
+
+pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &mut Reporter<'_>) -> Option<Window> {
+    let section = reporter.check(Section::of(node, name))?;
+    if let Some(field) = header.group_by.first() {
+        let message = format!("group-by under tokenwatch quiets single-event rules; a {name} has its own");
+        let hint = format!("write group-by under {name}");
+        reporter.report(Fault::new(Code::MisplacedKey, field.at, message).hint(hint));
+    }
+    let kind = section.require(reporter, "type", |node, key| kind(node, key, name));
+    refuse_unknown(&section, kind.as_ref().map(|kind| kind.value), reporter);
+    let references = references(&section, kind.as_ref().map(|kind| kind.value), reporter);
+    let timespan = section.require(reporter, "timespan", reader::positive_span);
+    let group_by = section.read(reporter, "group-by", header::group_by).unwrap_or_default();
+    let aliases = section.read(reporter, "aliases", aliases).unwrap_or_default();
+    let generate = section.read(reporter, "generate", reader::boolean).unwrap_or(header.generate);
+    let kind = kind?;
+    let logic = logic::read(&section, &kind, header, reporter);
+    let condition_at = section.get("condition").map_or(kind.at, |entry| entry.key_at);
+    Some(Window {
+        references: references?,
+        group_by,
+        aliases,
+        timespan: timespan?,
+        generate,
+        type_at: kind.at,
+        logic: logic?,
+        condition_at,
+    })
+}
+
+fn kind(node: &Node, key: &str, section: &str) -> Result<Spanned<&'static str>, Fault> {
+    let text = reader::text(node, key)?;
+    let (own, other, other_section): (&[&'static str], &[&'static str], _) = if section == "anomaly" {
+        (&logic::ANOMALIES, &logic::CORRELATIONS, "correlation")
+    } else {
+        (&logic::CORRELATIONS, &logic::ANOMALIES, "anomaly")
+    };
+    if let Some(value) = own.iter().find(|name| **name == text.value) {
+        return Ok(Spanned { value, at: text.at });
+    }
+    let message = format!("unknown type \"{}\" of {section}", reader::clip(&text.value));
+    let hint = if other.contains(&text.value.as_str()) {
+        format!("it is a type of {other_section}: write \"{other_section}:\" instead of \"{section}:\"")
+    } else {
+        suggest(&text.value, own.iter().copied())
+    };
+    Err(Fault::new(Code::UnknownType, text.at, message).hint(hint))
+}
+
+/// A key of another type is told apart from one that no type has.
+fn refuse_unknown(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter<'_>) {
+    let every = || COMMON.into_iter().chain(logic::EXTRA_KEYS.iter().map(|(key, _)| *key));
+    for entry in section.entries {
+        let key = entry.key.text.as_str();
+        if COMMON.contains(&key) {
+            continue;
+        }
+        let Some((_, types)) = logic::EXTRA_KEYS.iter().find(|(extra, _)| *extra == key) else {
+            let known: Vec<&str> = every().collect();
+            reporter.report(section.unknown(entry, &known));
+            continue;
+        };
+        if let Some(kind) = kind.filter(|kind| !types.contains(kind)) {
+            let message = format!("{key} means nothing for the type {kind}");
+            let hint = format!("it belongs to {}", types.join(", "));
+            reporter.report(Fault::new(Code::MisplacedKey, entry.key_at, message).hint(hint));
+        }
+    }
+}
+
+/// What a window refers to; `of` and `without` only for the types that have them.
+fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter<'_>) -> Option<Vec<Reference>> {
+    let mut found = Vec::new();
+    let mut complete = true;
+    for (key, role, needed) in [
+        ("rules", Role::Match, true),
+        ("of", Role::Whole, kind == Some("ratio")),
+        ("without", Role::Companion, kind == Some("absence")),
+    ] {
+        if !needed {
+            continue;
+        }
+        let Some(names) = section.require(reporter, key, reader::some_texts) else {
+            complete = false;
+            continue;
+        };
+        for (index, name) in names.iter().enumerate() {
+            // Only in a sequence does it make a difference how often a rule is listed.
+            let is_repeat = names[..index].iter().any(|earlier| earlier.value == name.value);
+            if is_repeat && kind.is_some_and(|kind| kind != "temporal_ordered") {
+                let message = format!("{key} lists \"{}\" twice", name.value);
+                reporter.report(Fault::new(Code::DuplicateReference, name.at, message));
+            }
+        }
+        found.extend(names.into_iter().map(|name| Reference { role, name }));
+    }
+    complete.then_some(found)
+}
+
+fn aliases(node: &Node, key: &'static str) -> Result<Vec<Alias>, Fault> {
+    let section = Section::of(node, key)?;
+    section.entries.iter().map(alias).collect()
+}
+
+fn alias(entry: &Entry) -> Result<Alias, Fault> {
+    let Data::Map(fields) = &entry.value.data else {
+        let fault = reader::wrong_type(&entry.value, &format!("the alias {}", entry.key.text), "a mapping");
+        return Err(fault.hint("write \"rule: field\" below it"));
+    };
+    let field = |entry: &Entry| {
+        let rule = Spanned { value: entry.key.text.clone(), at: entry.key_at };
+        Ok((rule, reader::text(&entry.value, &entry.key.text)?.value))
+    };
+    Ok(Alias { name: entry.key.text.clone(), fields: fields.iter().map(field).collect::<Result<_, Fault>>()? })
+}

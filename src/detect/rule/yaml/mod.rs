@@ -1,0 +1,123 @@
+//! YAML with positions: the boundary behind which no parser's types are seen.
+//!
+//! Not a general YAML library: keys are scalars, tags beyond the core schema are ignored, and every size is bounded.
+
+mod load;
+mod scalar;
+
+use std::rc::Rc;
+
+pub(crate) use load::load;
+pub(crate) use scalar::NumberLiteral;
+
+/// A place in a source text. Columns and widths are in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Spot {
+    /// Line from 1.
+    pub(crate) line: usize,
+    /// Column from 1.
+    pub(crate) column: usize,
+    /// How many characters it covers on its line.
+    pub(crate) width: usize,
+}
+
+impl Spot {
+    /// The start of a file.
+    pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
+
+    /// A part of this spot: `width` characters from the character `offset`, as far as that is inside it.
+    pub(crate) fn part(self, offset: usize, width: usize) -> Self {
+        if offset >= self.width {
+            return self;
+        }
+        Self { column: self.column + offset, width: width.clamp(1, self.width - offset), ..self }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) at: Spot,
+    pub(crate) data: Data,
+}
+
+/// What a node holds. Lists and maps are shared, so that an alias costs nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    Null,
+    Bool(bool),
+    Number(NumberLiteral),
+    Text(Text),
+    List(Rc<[Node]>),
+    Map(Rc<[Entry]>),
+}
+
+/// A string, and how to find its characters in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// Where in its spot the text begins, if its characters stand there as they are: 0 for a plain scalar, 1 behind a
+    /// quote. None for a block or an escaped text, of which no part can be pointed at.
+    pub(crate) offset: Option<usize>,
+}
+
+/// A key and its value. The key is the scalar's text, whatever type that would have as a value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Text,
+    pub(crate) key_at: Spot,
+    pub(crate) value: Node,
+}
+
+impl Entry {
+    /// The spot of some characters of the key.
+    pub(crate) fn key_part(&self, offset: usize, width: usize) -> Spot {
+        self.key.part(self.key_at, offset, width)
+    }
+}
+
+impl Text {
+    fn part(&self, at: Spot, offset: usize, width: usize) -> Spot {
+        self.offset.map_or(at, |start| at.part(start + offset, width))
+    }
+}
+
+impl Node {
+    /// What it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.data {
+            Data::Null => "nothing",
+            Data::Bool(_) => "a boolean",
+            Data::Number(_) => "a number",
+            Data::Text(_) => "a text",
+            Data::List(_) => "a list",
+            Data::Map(_) => "a mapping",
+        }
+    }
+
+    /// The content of a text.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// The text of any scalar but `null`, as the file spells it.
+    pub(crate) fn scalar_text(&self) -> Option<String> {
+        match &self.data {
+            Data::Bool(value) => Some(value.to_string()),
+            Data::Number(number) => Some(number.spelling.clone()),
+            Data::Text(text) => Some(text.text.clone()),
+            Data::Null | Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
+    /// The spot of some characters of a text, or of the whole node where they cannot be told apart.
+    pub(crate) fn part(&self, offset: usize, width: usize) -> Spot {
+        match &self.data {
+            Data::Text(text) => text.part(self.at, offset, width),
+            _ => self.at,
+        }
+    }
+}
