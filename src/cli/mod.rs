@@ -3,6 +3,7 @@
 //! Data goes to standard output, words to standard error. Not here: what the commands do with records, which is the
 //! pipeline's business.
 
+pub mod check;
 pub mod failure;
 pub mod generate;
 pub mod replay;
@@ -27,6 +28,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 wrong usage, configu
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
     Generate(generate::Arguments),
     Replay(replay::Arguments),
 }
@@ -45,6 +47,7 @@ pub enum Format {
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
     };

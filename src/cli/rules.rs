@@ -1,14 +1,110 @@
-//! Rules for a command: found, read and compiled, or every problem on standard error.
+//! Rules for a command: found, read and compiled.
+//!
+//! Not the rules themselves, and not how their problems look.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::detect::rule::RuleSet;
+use crate::config::{Config, rule_files};
+use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
 use super::Failure;
 
-/// The rules of some paths.
-pub(super) fn load(_paths: &[PathBuf], _config: &Config) -> Result<Arc<RuleSet>, Failure> {
-    Err(Failure::wrong("no compiler yet"))
+/// The texts of rule files.
+#[derive(Debug, Default)]
+pub(super) struct RuleTexts {
+    /// Path and text, in path order.
+    pub(super) files: Vec<(String, String)>,
+    /// Files of tests beside the rules.
+    pub(super) tests: Vec<PathBuf>,
+    /// What is wrong with files that are no text at all.
+    not_text: Vec<Problem>,
+}
+
+impl RuleTexts {
+    /// Finds and reads the files of some paths, at least one.
+    pub(super) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let found = rule_files::find(paths)?;
+        if found.rules.is_empty() && found.tests.is_empty() {
+            let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            return Err(Failure::wrong(format!("no rule files (.yml, .yaml) in {}", paths.join(", "))));
+        }
+        let mut texts = Self { tests: found.tests, ..Self::default() };
+        for path in found.rules {
+            let name = path.display().to_string();
+            match rule_files::read(&path)? {
+                Ok(text) => texts.files.push((name, text)),
+                Err(at) => texts.not_text.push(not_text(name, at)),
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Compiles them; the error is every problem.
+    pub(super) fn compile(&self, options: &Options) -> Result<Compiled, Vec<Problem>> {
+        let sources: Vec<_> = self.files.iter().map(|(path, text)| Source { path, text }).collect();
+        let compiled = compile(&sources, options);
+        if self.not_text.is_empty() {
+            return compiled;
+        }
+        let mut problems = compiled.map_or_else(|problems| problems, |compiled| compiled.warnings);
+        problems.extend(self.not_text.iter().cloned());
+        Err(problems)
+    }
+
+    /// Shows problems to people.
+    #[expect(clippy::unused_self, reason = "source lines will be shown")]
+    pub(super) fn print(&self, problems: &[Problem], output: &mut impl Write) -> io::Result<()> {
+        for problem in problems {
+            writeln!(output, "{problem} [{}]", problem.code)?;
+            if let Some(hint) = &problem.hint {
+                writeln!(output, "  hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many files there are to compile.
+    pub(super) fn len(&self) -> usize {
+        self.files.len() + self.not_text.len()
+    }
+}
+
+fn not_text(file: String, at: usize) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code: Code::YamlSyntax,
+        file,
+        line: 1,
+        column: 1,
+        width: 1,
+        message: format!("not YAML: byte {at} is not UTF-8"),
+        hint: Some("save the file as UTF-8".to_owned()),
+    }
+}
+
+/// What the compiler must know besides the files.
+pub(super) fn options(config: &Config) -> Result<Options, Failure> {
+    let lists = rule_files::lists(&config.rules.lists)?;
+    Ok(Options { lists, limits: config.pipeline.limits.clone(), ..Options::default() })
+}
+
+/// The rules of some paths, for a command that needs them to run. Problems go to standard error.
+pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, Failure> {
+    let texts = RuleTexts::read(paths)?;
+    match texts.compile(&options(config)?) {
+        Ok(compiled) => {
+            if !compiled.warnings.is_empty() {
+                let count = compiled.warnings.len();
+                anstream::eprintln!("{count} warnings about the rules; tokenwatch check shows them");
+            }
+            Ok(Arc::new(compiled.rules))
+        }
+        Err(problems) => {
+            // Nobody is left to tell if standard error cannot be written.
+            let _ = texts.print(&problems, &mut anstream::stderr());
+            Err(Failure::WrongAsReported)
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Not what the texts say: that is the compiler's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,27 @@ pub fn find(paths: &[PathBuf]) -> Result<RuleFiles, Unreadable> {
 pub fn read(path: &Path) -> Result<Result<String, usize>, Unreadable> {
     let bytes = fs::read(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
     Ok(String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to()))
+}
+
+/// The lists in some folders by name: `NAME.txt`, one entry a line, lines that begin with `#` left out. A list that
+/// stands in several folders has the entries of all.
+pub fn lists(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<String>>, Unreadable> {
+    let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in folders {
+        let unreadable = |source| Unreadable { path: folder.clone(), source };
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>())
+            .map_err(unreadable)?;
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+        files.sort();
+        for path in files {
+            let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
+            let text = fs::read_to_string(&path).map_err(|source| Unreadable { path, source })?;
+            let entries = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            lists.entry(name).or_default().extend(entries.map(str::to_owned));
+        }
+    }
+    Ok(lists)
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +134,15 @@ mod tests {
         assert_eq!(found.tests, [at("a_test.yml")]);
         let error = find(&[at("missing")]).expect_err("missing");
         assert_eq!(error.path, at("missing"));
+    }
+
+    #[test]
+    fn lists_are_files_of_lines() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("admins.txt"), "# who may\nann\n\n  bob  \n").expect("a file");
+        fs::write(folder.path().join("notes.md"), "no list").expect("a file");
+        let lists = lists(&[folder.path().to_owned()]).expect("readable");
+        assert_eq!(lists, BTreeMap::from([("admins".to_owned(), vec!["ann".to_owned(), "bob".to_owned()])]));
     }
 
     #[test]
