@@ -1,6 +1,5 @@
 //! `tokenwatch check`: every problem of every rule file at once.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -33,20 +32,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(compiled) => (compiled.warnings, Some(compiled.rules.rules.len())),
         Err(problems) => (problems, None),
     };
-    write(&problems, &texts, arguments.format)?;
+    let written = texts.print(&problems, arguments.format, &mut anstream::stdout());
+    written.map_err(|error| Failure::output(&error))?;
     conclude(&problems, &texts, rules)
-}
-
-fn write(problems: &[Problem], texts: &RuleTexts, format: Format) -> Result<(), Failure> {
-    let mut output = anstream::stdout();
-    let written = match format {
-        Format::Text => texts.print(problems, &mut output),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(problems).expect("problems always serialize");
-            writeln!(output, "{json}")
-        }
-    };
-    written.map_err(|error| Failure::output(&error))
 }
 
 /// Says how it went, in one line.

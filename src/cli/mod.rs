@@ -4,6 +4,7 @@
 //! pipeline's business.
 
 pub mod check;
+pub mod diagnostics;
 pub mod failure;
 pub mod generate;
 pub mod replay;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::{Config, rule_files};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
-use super::Failure;
+use super::{Failure, Format, diagnostics};
 
 /// The texts of rule files.
 #[derive(Debug, Default)]
@@ -43,8 +43,7 @@ impl RuleTexts {
 
     /// Compiles them; the error is every problem.
     pub(super) fn compile(&self, options: &Options) -> Result<Compiled, Vec<Problem>> {
-        let sources: Vec<_> = self.files.iter().map(|(path, text)| Source { path, text }).collect();
-        let compiled = compile(&sources, options);
+        let compiled = compile(&self.sources(), options);
         if self.not_text.is_empty() {
             return compiled;
         }
@@ -53,16 +52,13 @@ impl RuleTexts {
         Err(problems)
     }
 
-    /// Shows problems to people.
-    #[expect(clippy::unused_self, reason = "source lines will be shown")]
-    pub(super) fn print(&self, problems: &[Problem], output: &mut impl Write) -> io::Result<()> {
-        for problem in problems {
-            writeln!(output, "{problem} [{}]", problem.code)?;
-            if let Some(hint) = &problem.hint {
-                writeln!(output, "  hint: {hint}")?;
-            }
-        }
-        Ok(())
+    /// Shows problems.
+    pub(super) fn print(&self, problems: &[Problem], format: Format, output: &mut impl Write) -> io::Result<()> {
+        output.write_all(diagnostics::render(problems, &self.sources(), format).as_bytes())
+    }
+
+    fn sources(&self) -> Vec<Source<'_>> {
+        self.files.iter().map(|(path, text)| Source { path, text }).collect()
     }
 
     /// How many files there are to compile.
@@ -103,7 +99,7 @@ pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, F
         }
         Err(problems) => {
             // Nobody is left to tell if standard error cannot be written.
-            let _ = texts.print(&problems, &mut anstream::stderr());
+            let _ = texts.print(&problems, Format::Text, &mut anstream::stderr());
             Err(Failure::WrongAsReported)
         }
     }

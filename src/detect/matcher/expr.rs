@@ -2,6 +2,7 @@
 
 use super::predicate::Test;
 use crate::detect::fields::{FieldTable, Slot};
+use crate::detect::value::Value;
 
 /// Tests joined by `and`, `or` and `not`.
 #[derive(Clone, Debug)]
@@ -32,6 +33,17 @@ impl Expr {
     #[must_use]
     pub fn is_never(&self) -> bool {
         matches!(self, Self::Any(parts) if parts.is_empty())
+    }
+
+    /// The definition of what it says of an event; the plan is a faster way to the same answer.
+    #[must_use]
+    pub fn holds(&self, values: &[Value<'_>]) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(values)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(values)),
+            Self::Not(part) => !part.holds(values),
+            Self::Test(slot, test) => test.holds(&values[slot.index()], values),
+        }
     }
 
     /// The same with nested equals flattened and constants carried out.

@@ -5,11 +5,14 @@
 
 mod date;
 mod expr;
+mod index;
 mod labels;
 mod logsource;
 mod pattern;
 mod plan;
 mod predicate;
+#[cfg(test)]
+mod tests;
 
 use crate::detect::fields::FieldTable;
 use crate::detect::value::Value;
@@ -21,6 +24,7 @@ pub use logsource::LogSource;
 pub use pattern::{DASHES, Pattern, Piece, fold};
 pub use predicate::{Comparison, NumberLiteral, OneOf, Test, TextRelation};
 
+use index::Index;
 use plan::{Builder, NodeId, Plan};
 
 /// One detection as the matcher takes it.
@@ -37,24 +41,25 @@ pub struct Detection {
 pub struct Matcher {
     plan: Plan,
     /// By label.
-    detections: Vec<(LogSource, NodeId)>,
+    detections: Vec<Detection>,
+    /// By label.
+    roots: Vec<NodeId>,
     native: Scope,
 }
 
 /// The detections that apply to the events of one source.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    labels: Vec<usize>,
+    index: Index,
 }
 
 impl Matcher {
     /// A matcher for detections whose labels are their positions.
     #[must_use]
-    pub fn new(detections: &[Detection], fields: &FieldTable) -> Self {
+    pub fn new(detections: Vec<Detection>, fields: &FieldTable) -> Self {
         let mut builder = Builder::default();
-        let mut add = |detection: &Detection| (detection.logsource.clone(), builder.add(&detection.expr, fields));
-        let detections = detections.iter().map(&mut add).collect();
-        let mut matcher = Self { plan: builder.finish(), detections, native: Scope::default() };
+        let roots = detections.iter().map(|detection| builder.add(&detection.expr, fields)).collect();
+        let mut matcher = Self { plan: builder.finish(), detections, roots, native: Scope::default() };
         matcher.native = matcher.scope(&LogSource::native());
         matcher
     }
@@ -62,8 +67,9 @@ impl Matcher {
     /// The detections that apply to events which declare `source`. Worth keeping: it is the same for all of them.
     #[must_use]
     pub fn scope(&self, source: &LogSource) -> Scope {
-        let applies = |(label, (rule, _)): (usize, &(LogSource, NodeId))| rule.admits(source).then_some(label);
-        Scope { labels: self.detections.iter().enumerate().filter_map(applies).collect() }
+        let labelled = self.detections.iter().enumerate();
+        let applying = labelled.filter(|(_, detection)| detection.logsource.admits(source));
+        Scope { index: Index::new(applying.map(|(label, detection)| (label, &detection.expr))) }
     }
 
     /// Writes the labels of every detection that a native event satisfies, filters applied, into `labels`.
@@ -75,10 +81,23 @@ impl Matcher {
     pub fn labels_in(&self, scope: &Scope, values: &[Value<'_>], labels: &mut LabelSet) {
         labels.reset(self.detections.len());
         labels.memo.reset(self.plan.len());
-        for &label in &scope.labels {
-            if self.plan.holds(self.detections[label].1, values, &mut labels.memo) {
+        scope.index.candidates(values, |label| {
+            if self.plan.holds(self.roots[label], values, &mut labels.memo) {
+                labels.insert(label);
+            }
+        });
+    }
+
+    /// The same without the index: each detection is tried on its own. Slow; for tests of the rest.
+    #[cfg(test)]
+    fn labels_naively(&self, source: &LogSource, values: &[Value<'_>]) -> LabelSet {
+        let mut labels = LabelSet::default();
+        labels.reset(self.detections.len());
+        for (label, detection) in self.detections.iter().enumerate() {
+            if detection.logsource.admits(source) && detection.expr.holds(values) {
                 labels.insert(label);
             }
         }
+        labels
     }
 }

@@ -10,6 +10,7 @@ pub mod condition;
 mod document;
 pub mod logic;
 pub mod problem;
+mod schema;
 mod yaml;
 
 pub use compile::{Compiled, Options, Source, compile, is_supported};

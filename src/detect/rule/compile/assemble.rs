@@ -46,7 +46,7 @@ pub(super) fn rule_set(
     let matched: Vec<Detection> = detections.iter().map(|lowered| lowered.matched.clone()).collect();
     let name = |lowered: &Lowered| documents[lowered.document].header.name.value.clone();
     RuleSet {
-        matcher: Matcher::new(&matched, &assembly.fields),
+        matcher: Matcher::new(matched, &assembly.fields),
         fields: assembly.fields,
         detection_names: detections.iter().map(name).collect(),
         keyspaces: assembly.keyspaces,
@@ -93,7 +93,7 @@ impl Assembly<'_> {
 
     fn add(&mut self, index: usize) {
         let document = &self.documents[index];
-        let parts = self.parts(index, document);
+        let Some(parts) = self.parts(index, document) else { return };
         let names: Vec<String> = parts.group_by.iter().map(|name| name.value.clone()).collect();
         let keyspace = position(&mut self.keyspaces, names.clone());
         let inputs: Vec<LabelledInput> = parts
@@ -139,11 +139,11 @@ impl Assembly<'_> {
         }
     }
 
-    fn parts<'d>(&self, index: usize, document: &'d Document) -> Parts<'d> {
+    fn parts<'d>(&self, index: usize, document: &'d Document) -> Option<Parts<'d>> {
         let suppress = document.header.suppress.as_ref().map(|suppress| suppress.value);
-        match &document.body {
+        Some(match &document.body {
             Some(Body::Window(window)) => Parts {
-                logic: window.logic.clone(),
+                logic: window.logic.clone()?,
                 timespan: window.timespan.value,
                 suppress: suppress.unwrap_or(window.timespan.value),
                 group_by: &window.group_by,
@@ -156,7 +156,7 @@ impl Assembly<'_> {
                 group_by: &document.header.group_by,
                 inputs: vec![(Role::Match, index)],
             },
-        }
+        })
     }
 
     /// The grouping of one input of a rule: each name through the alias that it has for that input, if any.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Context;
 use crate::detect::fields::FieldTable;
 use crate::detect::rule::document::{Body, Detection, Document, Operator, Search, Window};
+use crate::detect::rule::logic::Logic;
 use crate::detect::rule::problem::{Code, Fault};
 
 /// The most fields of one rule set, well within what a slot can number.
@@ -35,7 +36,7 @@ pub(super) fn table(documents: &[Document], context: &mut Context<'_>) -> Option
 }
 
 fn of_window<'d>(window: &'d Window, paths: &mut BTreeSet<&'d str>) {
-    paths.extend(window.logic.fields().into_iter().map(String::as_str));
+    paths.extend(window.logic.iter().flat_map(Logic::fields).map(String::as_str));
     paths.extend(window.group_by.iter().map(|name| name.value.as_str()));
     let aliased = window.aliases.iter().flat_map(|alias| &alias.fields);
     paths.extend(aliased.map(|(_, field)| field.as_str()));

@@ -1,44 +1,142 @@
-//! What runs, but probably not as meant.
+//! What runs, but probably not as meant: traps that a document shows on its own.
+//!
+//! Not those that show only once rules are joined: they are in `reach`.
 
 use super::Context;
-use crate::detect::rule::document::{Body, Document, Filter, Window};
+use crate::detect::rule::document::{
+    Body, Condition, Detection, Document, FieldSearch, Filter, Operator, Search, Window,
+};
 use crate::detect::rule::logic::Logic;
 use crate::detect::rule::problem::{Code, Fault};
+use crate::detect::rule::schema;
+use crate::detect::rule::yaml::{Node, Spot};
 
-/// Warns of the traps that a document alone shows.
+/// Fields whose values differ by case alone for different people, keys and tokens.
+const IDENTITIES: [&str; 3] = ["jwt.jti", "jwt.sub", "jwt.kid"];
+/// Fields whose values may hold a `*` of their own.
+const SCOPES: [&str; 3] = ["jwt.scope", "jwt.missing_scope", "authz.required_scope"];
+
+/// Warns of the traps in every document.
 pub(super) fn check(documents: &[Document], context: &mut Context<'_>) {
     for document in documents {
-        match &document.body {
-            Some(Body::Filter(filter)) => of_filter(document, filter, context),
-            Some(Body::Window(window)) => threshold(document, window, context),
-            Some(Body::Detection(_)) | None => {}
+        let faults = match &document.body {
+            Some(Body::Filter(filter)) => {
+                of_filter(filter).into_iter().chain(of_detection(&filter.detection)).collect()
+            }
+            Some(Body::Detection(detection)) => of_detection(detection),
+            Some(Body::Window(window)) => of_window(window, context),
+            None => continue,
+        };
+        for fault in faults {
+            context.report(document, fault);
         }
     }
 }
 
-fn of_filter(document: &Document, filter: &Filter, context: &mut Context<'_>) {
-    if !filter.detection.condition.negates() {
-        let message = "the filter has no \"not\": it keeps only the events that it describes";
-        let fault = Fault::new(Code::FilterWithoutNot, filter.detection.condition_at, message);
-        context.report(document, fault.hint("to exclude them, write \"not\" before the condition"));
+fn of_filter(filter: &Filter) -> Option<Fault> {
+    let detection = &filter.detection;
+    if detection.condition.as_ref().is_none_or(Condition::negates) {
+        return None;
+    }
+    let message = "the filter has no \"not\": it keeps only the events that it describes";
+    let fault = Fault::new(Code::FilterWithoutNot, detection.condition_at, message);
+    Some(fault.hint("to exclude them, write \"not\" before the condition"))
+}
+
+fn of_detection(detection: &Detection) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    // Rules for other products have fields of their own.
+    let is_ours = detection.logsource.product.as_deref().is_none_or(|product| product.eq_ignore_ascii_case("jwt"));
+    for selection in &detection.selections {
+        if let Some(search) = &selection.search {
+            of_search(search, is_ours, &mut faults);
+        }
+    }
+    faults
+}
+
+fn of_search(search: &Search, is_ours: bool, faults: &mut Vec<Fault>) {
+    let field = match search {
+        Search::All(parts) | Search::Any(parts) => {
+            return parts.iter().for_each(|part| of_search(part, is_ours, faults));
+        }
+        Search::Field(field) => field,
+    };
+    let Some(name) = field.field.as_deref() else { return };
+    if is_ours {
+        faults.extend(unknown_field(name, field.at));
+    }
+    if matches!(field.plan.operator, Operator::Text(_)) {
+        faults.extend(any_case(name, field));
+        faults.extend(field.values.iter().filter_map(|value| wildcard(name, value)));
     }
 }
 
-/// A number that can never be observed because a limit stops the counting before.
-fn threshold(document: &Document, window: &Window, context: &mut Context<'_>) {
-    let limits = &context.options.limits;
-    let (limit, most) = match window.logic {
-        Logic::EventCount { .. } => ("window_entries", limits.window_entries),
-        Logic::ValueCount { .. } => ("set_values", limits.set_values.min(limits.window_entries)),
-        _ => return,
-    };
-    let condition = window.logic.condition();
-    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
-    let most = most as f64;
-    let least = [condition.gte, condition.gt.map(|bound| bound + 1.0), condition.eq].into_iter().flatten();
-    if let Some(least) = least.max_by(f64::total_cmp).filter(|least| *least > most) {
-        let message = format!("the condition needs {least}, but limits.{limit} stops at {most}");
-        let fault = Fault::new(Code::ThresholdAboveLimit, window.condition_at, message);
-        context.report(document, fault.hint("raise the limit, or lower the threshold"));
+fn unknown_field(name: &str, at: Spot) -> Option<Fault> {
+    let meant = schema::meant(name)?;
+    let message = format!("the event has no field \"{name}\"");
+    let at = at.part(0, name.chars().count());
+    Some(Fault::new(Code::UnknownField, at, message).hint(format!("did you mean \"{meant}\"?")))
+}
+
+fn any_case(name: &str, field: &FieldSearch) -> Option<Fault> {
+    let has_letters = |value: &Node| value.as_text().is_some_and(|text| text.chars().any(char::is_alphabetic));
+    if field.plan.cased || !IDENTITIES.contains(&name) || !field.values.iter().any(has_letters) {
+        return None;
     }
+    let message = format!("{name} is matched in any case, but \"a\" and \"A\" are different there");
+    Some(Fault::new(Code::CaseInsensitiveIdentity, field.at, message).hint(format!("write \"{name}|cased\"")))
+}
+
+fn wildcard(name: &str, value: &Node) -> Option<Fault> {
+    let text = value.as_text().filter(|_| SCOPES.contains(&name))?;
+    let mut is_escaped = false;
+    let at = text.chars().position(|letter| {
+        let is_wildcard = letter == '*' && !is_escaped;
+        is_escaped = letter == '\\' && !is_escaped;
+        is_wildcard
+    })?;
+    let message = format!("* in {name} stands for any characters, not for a scope's own *");
+    let fault = Fault::new(Code::WildcardInScope, value.part(at, 1), message);
+    Some(fault.hint("write \\* if the scope has a * in it, or a modifier such as startswith if not"))
+}
+
+fn of_window(window: &Window, context: &Context<'_>) -> Vec<Fault> {
+    let is_alias = |name: &str| window.aliases.iter().any(|alias| alias.name == name);
+    let groups = window.group_by.iter().filter(|name| !is_alias(&name.value));
+    let mut faults: Vec<Fault> = groups.filter_map(|name| unknown_field(&name.value, name.at)).collect();
+    let counted = window.logic.iter().flat_map(Logic::fields);
+    faults.extend(counted.filter_map(|name| unknown_field(name, window.condition_at)));
+    faults.extend(threshold(window, context));
+    if let Some(kept) = context.options.state_kept_max.filter(|kept| window.timespan.value > *kept) {
+        let message = format!("the window of {} is longer than the {kept} that state is kept", window.timespan.value);
+        faults.push(Fault::new(Code::WindowTooLong, window.timespan.at, message));
+    }
+    faults
+}
+
+/// A number that can never be observed because a limit stops the counting before.
+fn threshold(window: &Window, context: &Context<'_>) -> Option<Fault> {
+    let limits = &context.options.limits;
+    let logic = window.logic.as_ref()?;
+    let (limit, most) = match logic {
+        Logic::ValueCount { .. } if limits.set_values < limits.window_entries => ("set_values", limits.set_values),
+        Logic::EventCount { .. } | Logic::ValueCount { .. } | Logic::Ratio { .. } => {
+            ("window_entries", limits.window_entries)
+        }
+        _ => return None,
+    };
+    let condition = logic.condition();
+    let least = match logic {
+        Logic::Ratio { count_min, .. } => Some(f64::from(*count_min)),
+        _ => [condition.gte, condition.gt.map(|bound| bound.floor() + 1.0), condition.eq]
+            .into_iter()
+            .flatten()
+            .max_by(f64::total_cmp),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
+    let least = least.filter(|least| *least > most as f64)?;
+    let message = format!("the condition needs {least}, but limits.{limit} stops at {most}");
+    let fault = Fault::new(Code::ThresholdAboveLimit, window.condition_at, message);
+    Some(fault.hint("raise the limit, or lower the threshold"))
 }

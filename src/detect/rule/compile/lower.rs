@@ -13,7 +13,7 @@ use crate::detect::matcher::{
     Comparison, Detection as Matched, Expr, LogSource, NumberLiteral, OneOf, Pattern, Test, TextRelation,
 };
 use crate::detect::rule::document::{
-    Body, Condition, Detection, Document, FieldSearch, LogSourceText, Operator, Quantifier, Search, shown,
+    Body, Condition, Detection, Document, FieldSearch, Filter, LogSourceText, Operator, Quantifier, Search, shown,
 };
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
@@ -41,13 +41,23 @@ pub(super) fn detections(
     let mut lowered = Vec::new();
     for (index, document) in documents.iter().enumerate() {
         let (Some(Body::Detection(detection)), Some(expr)) = (&document.body, &exprs[index]) else { continue };
-        let filters = graph.filters[index].iter().filter_map(|filter| exprs[*filter].clone());
+        let applying = graph.filters[index].iter().filter(|filter| match &documents[**filter].body {
+            Some(Body::Filter(filter)) => applies(filter, document),
+            _ => false,
+        });
+        let filters = applying.filter_map(|filter| exprs[*filter].clone());
         let expr = Expr::All([expr.clone()].into_iter().chain(filters).collect()).simplified();
         lowered
             .push(Lowered { document: index, matched: Matched { logsource: logsource(&detection.logsource), expr } });
     }
     lowered.sort_by(|a, b| name(documents, a).cmp(name(documents, b)));
     lowered
+}
+
+/// True unless a filter is for other events than the detection that it names.
+pub(super) fn applies(filter: &Filter, document: &Document) -> bool {
+    let Some(Body::Detection(detection)) = &document.body else { return false };
+    logsource(&filter.detection.logsource).admits(&logsource(&detection.logsource))
 }
 
 fn name<'d>(documents: &'d [Document], lowered: &Lowered) -> &'d str {
@@ -85,13 +95,14 @@ impl Lowering<'_> {
         let selections: Vec<Option<Expr>> =
             detection.selections.iter().map(|selection| self.search(selection.search.as_ref()?)).collect();
         let selections: Vec<Expr> = selections.into_iter().collect::<Option<_>>()?;
+        let parsed = detection.condition.as_ref()?;
         let sizes: Vec<usize> = selections.iter().map(size).collect();
-        if uses(&detection.condition, &sizes) > TESTS_MAX {
+        if uses(parsed, &sizes) > TESTS_MAX {
             let message = format!("the condition asks for more than {TESTS_MAX} values");
             self.faults.push(Fault::new(Code::ExpansionTooLarge, detection.condition_at, message));
             return None;
         }
-        Some(condition(&detection.condition, &selections))
+        Some(condition(parsed, &selections))
     }
 
     fn search(&mut self, search: &Search) -> Option<Expr> {

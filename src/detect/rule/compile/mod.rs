@@ -8,6 +8,7 @@ mod graph;
 mod lints;
 mod lower;
 mod names;
+mod reach;
 mod text;
 mod version;
 
@@ -20,6 +21,7 @@ use super::compiled::RuleSet;
 use super::document::{self, Body, Document};
 use super::problem::{Code, Fault, Problem, Severity};
 use crate::detect::limits::Limits;
+use crate::detect::matcher::LogSource;
 use crate::detect::rule::logic::Logic;
 use crate::detect::time::Span;
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub lists: BTreeMap<String, Vec<String>>,
     /// Limits that warnings compare thresholds with.
     pub limits: Limits,
+    /// What the sources that will be read declare; a rule that is for none of them gets a warning. Empty: not known.
+    pub sources: Vec<LogSource>,
     /// How long state is kept where it is stored, if that is bounded; a longer window gets a warning.
     pub state_kept_max: Option<Span>,
 }
@@ -61,7 +65,7 @@ pub const fn is_supported<F>(logic: &Logic<F>) -> bool {
 /// Compiles files into one rule set.
 ///
 /// The set does not depend on the order of the files. Fails with every problem, warnings included, in order of file
-/// and place, if there is any error.
+/// and place, if there is any error; warnings that need the joined rules wait until there is none.
 pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Vec<Problem>> {
     let mut context = Context { sources, options, problems: Vec::new() };
     let mut documents = Vec::new();
@@ -73,9 +77,9 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
     }
     for document in &documents {
         if let Some(Body::Window(window)) = &document.body
-            && !is_supported(&window.logic)
+            && let Some(logic) = window.logic.as_ref().filter(|logic| !is_supported(*logic))
         {
-            let kind = window.logic.kind();
+            let kind = logic.kind();
             let message = format!("the type {kind} is not supported by this version");
             context.report(document, Fault::new(Code::UnsupportedType, window.type_at, message));
         }
@@ -84,24 +88,16 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
     let names = names::Names::new(&documents, is_complete, &mut context);
     let graph = graph::Graph::new(&documents, &names, &mut context);
     let table = fields::table(&documents, &mut context);
-    let detections = table.map(|mut table| {
+    let lowered = table.map(|mut table| {
         let detections = lower::detections(&documents, &graph, &mut table, &mut context);
         (table, detections)
     });
-    let mut problems = context.problems;
-    let is_valid = problems.iter().all(|problem| problem.severity == Severity::Warning);
-    let key = |problem: &Problem| {
-        let file = sources.iter().position(|source| source.path == problem.file);
-        (file, problem.line, problem.column, problem.code)
-    };
-    problems.sort_by_key(key);
-    match detections {
-        Some((table, detections)) if is_valid => {
-            let rules = assemble::rule_set(sources, &documents, &graph, table, &detections);
-            Ok(Compiled { rules, warnings: problems })
-        }
-        _ => Err(problems),
+    if let Some((table, detections)) = lowered.filter(|_| context.is_valid()) {
+        reach::check(&documents, &graph, &table, &detections, &mut context);
+        let rules = assemble::rule_set(sources, &documents, &graph, table, &detections);
+        return Ok(Compiled { rules, warnings: context.into_problems() });
     }
+    Err(context.into_problems())
 }
 
 /// What every step of compiling needs, and where its problems go.
@@ -112,6 +108,17 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    fn is_valid(&self) -> bool {
+        self.problems.iter().all(|problem| problem.severity == Severity::Warning)
+    }
+
+    /// The problems in order of file and place.
+    fn into_problems(mut self) -> Vec<Problem> {
+        let position = |problem: &Problem| self.sources.iter().position(|source| source.path == problem.file);
+        self.problems.sort_by_cached_key(|problem| (position(problem), problem.line, problem.column, problem.code));
+        self.problems
+    }
+
     fn report(&mut self, document: &Document, fault: Fault) {
         let file = self.sources[document.file].path;
         self.problems.push(fault.in_rule(file, Some(&document.header.name.value)));

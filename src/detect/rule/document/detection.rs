@@ -12,7 +12,8 @@ use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
 pub(crate) struct Detection {
     pub(crate) logsource: LogSourceText,
     pub(crate) selections: Vec<Selection>,
-    pub(crate) condition: Condition,
+    /// None if it could not be read; selections are checked all the same.
+    pub(crate) condition: Option<Condition>,
     pub(crate) condition_at: Spot,
 }
 
@@ -56,24 +57,15 @@ pub(crate) struct FieldSearch {
 pub(super) fn read(document: &Section<'_>, entry: &Entry, reporter: &mut Reporter<'_>) -> Option<Detection> {
     let section = reporter.check(Section::of(&entry.value, "detection"))?;
     // `timeframe` belonged to Sigma 1's aggregations; without one it never meant anything.
-    parts(document, &section, &["condition", "timeframe"], reporter)
+    Some(parts(document, &section, &["condition", "timeframe"], reporter))
 }
 
 /// The detection inside a filter, whose keys besides `rules` and `condition` are selections.
-pub(super) fn read_filter(
-    document: &Section<'_>,
-    section: &Section<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<Detection> {
+pub(super) fn read_filter(document: &Section<'_>, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Detection {
     parts(document, section, &["condition", "rules"], reporter)
 }
 
-fn parts(
-    document: &Section<'_>,
-    section: &Section<'_>,
-    reserved: &[&str],
-    reporter: &mut Reporter<'_>,
-) -> Option<Detection> {
+fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], reporter: &mut Reporter<'_>) -> Detection {
     let logsource = log_source(document, reporter);
     let is_filter = reserved.contains(&"rules");
     let named = section.entries.iter().filter(|entry| !reserved.contains(&entry.key.text.as_str()));
@@ -84,22 +76,22 @@ fn parts(
             search: reporter.check(search(&entry.value, &entry.key.text)),
         })
         .collect();
-    let Some(entry) = section.get("condition") else {
+    let condition = section.get("condition");
+    if condition.is_none() {
         let fault = Fault::new(Code::MissingKey, section.at, format!("{} has no condition", section.name));
         let only = selections.first().map(|selection| format!("write \"condition: {}\"", selection.name));
         reporter.report(fault.hint_if_any(only));
-        return None;
-    };
-    let condition = condition::read(&entry.value, &selections, reporter)?;
-    let uses = condition.uses(selections.len());
-    for (selection, entry_used) in selections.iter().zip(uses) {
+    }
+    let parsed = condition.and_then(|entry| condition::read(&entry.value, &selections, reporter));
+    let uses = parsed.as_ref().map(|condition| condition.uses(selections.len())).unwrap_or_default();
+    for (selection, is_used) in selections.iter().zip(uses) {
         // Sigma leaves selections with an underscore to rules that build on this one.
-        if !entry_used && (is_filter || !selection.name.starts_with('_')) {
+        if !is_used && (is_filter || !selection.name.starts_with('_')) {
             reporter.report(unused(selection, is_filter, reserved));
         }
     }
-    let readable = selections.iter().all(|selection| selection.search.is_some());
-    readable.then_some(Detection { logsource, selections, condition, condition_at: entry.value.at })
+    let condition_at = condition.map_or(section.at, |entry| entry.value.at);
+    Detection { logsource, selections, condition: parsed, condition_at }
 }
 
 /// In a filter, a key that is no selection in use is taken for a slip of the pen.

@@ -102,7 +102,6 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
 
 fn filter(document: &Section<'_>, node: &Node, reporter: &mut Reporter<'_>) -> Option<Filter> {
     let section = reporter.check(Section::of(node, "filter"))?;
-    let rules = section.require(reporter, "rules", reader::some_texts);
-    let detection = detection::read_filter(document, &section, reporter);
-    Some(Filter { rules: rules?, detection: detection? })
+    let rules = section.require(reporter, "rules", reader::some_texts).unwrap_or_default();
+    Some(Filter { rules, detection: detection::read_filter(document, &section, reporter) })
 }

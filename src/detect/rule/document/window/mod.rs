@@ -18,10 +18,12 @@ pub(crate) struct Window {
     pub(crate) group_by: Vec<Spanned<String>>,
     /// By alias: the field that stands for it in the matches of each rule.
     pub(crate) aliases: Vec<Alias>,
+    /// Zero if it could not be read.
     pub(crate) timespan: Spanned<Span>,
     pub(crate) generate: bool,
     pub(crate) type_at: Spot,
-    pub(crate) logic: Logic<String>,
+    /// None if it could not be read; references are checked all the same.
+    pub(crate) logic: Option<Logic<String>>,
     /// Where its threshold stands, for warnings about it.
     pub(crate) condition_at: Spot,
 }
@@ -59,18 +61,17 @@ pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &
     let group_by = section.read(reporter, "group-by", header::group_by).unwrap_or_default();
     let aliases = section.read(reporter, "aliases", aliases).unwrap_or_default();
     let generate = section.read(reporter, "generate", reader::boolean).unwrap_or(header.generate);
-    let kind = kind?;
-    let logic = logic::read(&section, &kind, header, reporter);
-    let condition_at = section.get("condition").map_or(kind.at, |entry| entry.key_at);
+    let logic = kind.as_ref().and_then(|kind| logic::read(&section, kind, header, reporter));
+    let type_at = kind.map_or(section.at, |kind| kind.at);
     Some(Window {
-        references: references?,
+        references,
         group_by,
         aliases,
-        timespan: timespan?,
+        timespan: timespan.unwrap_or(Spanned { value: Span::ZERO, at: section.at }),
         generate,
-        type_at: kind.at,
-        logic: logic?,
-        condition_at,
+        type_at,
+        logic,
+        condition_at: section.get("condition").map_or(type_at, |entry| entry.key_at),
     })
 }
 
@@ -115,9 +116,8 @@ fn refuse_unknown(section: &Section<'_>, kind: Option<&str>, reporter: &mut Repo
 }
 
 /// What a window refers to; `of` and `without` only for the types that have them.
-fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter<'_>) -> Option<Vec<Reference>> {
+fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter<'_>) -> Vec<Reference> {
     let mut found = Vec::new();
-    let mut complete = true;
     for (key, role, needed) in [
         ("rules", Role::Match, true),
         ("of", Role::Whole, kind == Some("ratio")),
@@ -126,10 +126,7 @@ fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter
         if !needed {
             continue;
         }
-        let Some(names) = section.require(reporter, key, reader::some_texts) else {
-            complete = false;
-            continue;
-        };
+        let names = section.require(reporter, key, reader::some_texts).unwrap_or_default();
         for (index, name) in names.iter().enumerate() {
             // Only in a sequence does it make a difference how often a rule is listed.
             let is_repeat = names[..index].iter().any(|earlier| earlier.value == name.value);
@@ -140,7 +137,7 @@ fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter
         }
         found.extend(names.into_iter().map(|name| Reference { role, name }));
     }
-    complete.then_some(found)
+    found
 }
 
 fn aliases(node: &Node, key: &'static str) -> Result<Vec<Alias>, Fault> {

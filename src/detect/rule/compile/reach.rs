@@ -1,0 +1,161 @@
+//! Traps that show once rules are joined: what nothing can reach, what nobody can group.
+//!
+//! Only asked of sets without errors, so that references lead somewhere and not in circles.
+
+use std::collections::HashMap;
+
+use super::Context;
+use super::graph::Graph;
+use super::lower::{self, Lowered};
+use crate::detect::fields::{FieldTable, Slot};
+use crate::detect::matcher::{Expr, Test};
+use crate::detect::rule::document::{Body, Document, Spanned};
+use crate::detect::rule::problem::{Code, Fault};
+
+/// Warns of the traps in a set.
+pub(super) fn check(
+    documents: &[Document],
+    graph: &Graph,
+    fields: &FieldTable,
+    detections: &[Lowered],
+    context: &mut Context<'_>,
+) {
+    let exprs = detections.iter().map(|lowered| (lowered.document, &lowered.matched.expr)).collect();
+    let reach = Reach { documents, graph, fields, exprs };
+    for lowered in detections {
+        reach.unreachable(lowered, context);
+    }
+    for (index, document) in documents.iter().enumerate() {
+        if let Some(level) = &document.header.level
+            && document.header.tags.is_empty()
+            && graph.alerts[index]
+        {
+            let fault = Fault::new(Code::LevelWithoutTags, level.at, "the rule has a level, but no tags");
+            context.report(document, fault.hint("add the technique, as in \"tags: [attack.t1550.001]\""));
+        }
+        let group_by = match &document.body {
+            Some(Body::Window(window)) => &window.group_by,
+            Some(Body::Detection(_)) => &document.header.group_by,
+            Some(Body::Filter(_)) | None => continue,
+        };
+        for name in group_by {
+            reach.group(index, name, context);
+        }
+    }
+    reach.filters(context);
+}
+
+struct Reach<'a> {
+    documents: &'a [Document],
+    graph: &'a Graph,
+    fields: &'a FieldTable,
+    /// By document.
+    exprs: HashMap<usize, &'a Expr>,
+}
+
+impl Reach<'_> {
+    /// A detection that holds for no event, or is for events that no source has.
+    fn unreachable(&self, lowered: &Lowered, context: &mut Context<'_>) {
+        let document = &self.documents[lowered.document];
+        let Some(Body::Detection(detection)) = &document.body else { return };
+        if is_contradictory(&lowered.matched.expr, self.fields) {
+            let message = "no event can match: the condition and the filters contradict each other";
+            context.report(document, Fault::new(Code::UnreachableRule, detection.condition_at, message));
+        }
+        let sources = &context.options.sources;
+        if !sources.is_empty() && !sources.iter().any(|source| lowered.matched.logsource.admits(source)) {
+            let at = detection.logsource.at.unwrap_or(document.at);
+            let fault = Fault::new(Code::UnreachableRule, at, "no source declares events of this logsource");
+            context.report(document, fault.hint("the native event declares product jwt and category audit"));
+        }
+    }
+
+    /// A group that matching events can be without.
+    fn group(&self, index: usize, name: &Spanned<String>, context: &mut Context<'_>) {
+        let own = [index];
+        let inputs: Vec<usize> = match self.documents[index].body {
+            Some(Body::Window(_)) => self.graph.inputs[index].iter().map(|(_, input)| *input).collect(),
+            _ => own.to_vec(),
+        };
+        for input in inputs {
+            let path = self.path(index, input, &name.value);
+            if self.provides(input, path) {
+                continue;
+            }
+            let message = format!("matches of \"{}\" can be without {path}, and then have no group", self.name(input));
+            let hint = format!("add \"{path}|exists: true\" to \"{}\" if they should not match", self.name(input));
+            context.report(&self.documents[index], Fault::new(Code::OptionalGroup, name.at, message).hint(hint));
+            return;
+        }
+    }
+
+    fn name(&self, index: usize) -> &str {
+        &self.documents[index].header.name.value
+    }
+
+    /// The field behind a name of a group for one input.
+    fn path<'n>(&'n self, rule: usize, input: usize, name: &'n str) -> &'n str {
+        let alias = self.graph.aliases[rule].iter().find(|(alias, _)| alias == name);
+        let field = alias.and_then(|(_, fields)| fields.iter().find(|(of, _)| *of == input));
+        field.map_or(name, |(_, field)| field)
+    }
+
+    /// True if every match of a document has the field.
+    fn provides(&self, index: usize, path: &str) -> bool {
+        match &self.documents[index].body {
+            // A firing has the fields of its last match, and those of its group.
+            Some(Body::Window(window)) => {
+                window.group_by.iter().any(|name| name.value == path)
+                    || self.graph.inputs[index].iter().all(|(_, input)| self.provides(*input, path))
+            }
+            _ => match (self.fields.find(path), self.exprs.get(&index)) {
+                (Some(Slot::EVENT_ACTION | Slot::EVENT_ID | Slot::TIMESTAMP), _) => true,
+                (Some(slot), Some(expr)) => requires(expr, slot),
+                _ => false,
+            },
+        }
+    }
+
+    /// A filter is for the events of its logsource; elsewhere it has nothing to exclude.
+    fn filters(&self, context: &mut Context<'_>) {
+        for (index, filters) in self.graph.filters.iter().enumerate() {
+            for filter in filters {
+                let document = &self.documents[*filter];
+                let Some(Body::Filter(body)) = &document.body else { continue };
+                if lower::applies(body, &self.documents[index]) {
+                    continue;
+                }
+                let at = body.detection.logsource.at.unwrap_or(document.at);
+                let message =
+                    format!("the filter is for other events than \"{}\", and does nothing there", self.name(index));
+                let fault = Fault::new(Code::FilterLogsource, at, message);
+                context.report(document, fault.hint("give both the same logsource"));
+            }
+        }
+    }
+}
+
+/// True if the expression can hold only for events that have the field.
+fn requires(expr: &Expr, slot: Slot) -> bool {
+    match expr {
+        Expr::Test(tested, test) => *tested == slot && !matches!(test, Test::Null),
+        Expr::All(parts) => parts.iter().any(|part| requires(part, slot)),
+        Expr::Any(parts) => !parts.is_empty() && parts.iter().all(|part| requires(part, slot)),
+        Expr::Not(part) => matches!(&**part, Expr::Test(tested, Test::Null) if *tested == slot),
+    }
+}
+
+/// True if the expression is never, or wants something and its opposite.
+fn is_contradictory(expr: &Expr, fields: &FieldTable) -> bool {
+    match expr {
+        Expr::Any(parts) => parts.iter().all(|part| is_contradictory(part, fields)),
+        Expr::All(parts) => {
+            let texts: Vec<String> = parts.iter().map(|part| part.canonical(fields)).collect();
+            let opposites = texts.iter().filter_map(|text| text.strip_prefix('!'));
+            let mut opposites = opposites.filter(|opposite| texts.iter().any(|text| text == opposite));
+            opposites.next().is_some() || parts.iter().any(|part| is_contradictory(part, fields))
+        }
+        Expr::Not(part) => part.is_always(),
+        Expr::Test(..) => false,
+    }
+}
