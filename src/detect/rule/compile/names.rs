@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::Context;
-use crate::detect::rule::document::{Body, Document, Spanned, clip, suggest};
+use crate::detect::rule::document::{Body, Document, Spanned, clip, near};
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::Spot;
 
@@ -104,9 +104,12 @@ impl<'d> Names<'d> {
         } else {
             format!("no rule has the name or id \"{}\"", clip(&reference.value))
         };
-        let mut names: Vec<&str> = self.by_name.keys().copied().collect();
-        names.sort_unstable();
-        Err(Some(Fault::new(Code::UnknownRule, reference.at, message).hint(suggest(&reference.value, names))))
+        let nearest = near(&reference.value, self.by_name.keys().copied(), (reference.value.len() / 3).max(2));
+        let hint = match nearest {
+            Some(name) => format!("did you mean \"{name}\"?"),
+            None => "a rule goes by its name, else by its title in snake_case, or by its id".to_owned(),
+        };
+        Err(Some(Fault::new(Code::UnknownRule, reference.at, message).hint(hint)))
     }
 }
 

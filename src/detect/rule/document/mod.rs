@@ -17,7 +17,7 @@ pub(crate) use condition::Condition;
 pub(crate) use detection::{Detection, FieldSearch, LogSourceText, Search};
 pub(crate) use header::Header;
 pub(crate) use modifier::{Encoding, MatchPlan, Operator, Quantifier};
-pub(crate) use reader::{Reporter, Spanned, clip, shown, suggest};
+pub(crate) use reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use window::Window;
 
 use reader::Section;
