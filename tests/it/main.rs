@@ -1,3 +1,9 @@
-//! Every integration test, in one binary: a module an area.
+//! The integration tests, all in one binary: linking librdkafka is slow, and one Kafka broker serves them all.
+//!
+//! Each area is a module here; what starts and questions the outside world (a real broker, a real Prometheus, the built
+//! `tokenwatch`) is in `support`. Unit tests are beside the code they test, not here.
+#![expect(unreachable_pub, reason = "a test binary has no outside; `pub` marks what a module offers to its neighbours")]
 
+mod harness;
 mod oracle;
+mod support;

@@ -1,0 +1,124 @@
+//! How a broker is configured: the harness's own properties, and what a test changes about them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+/// The ports of one node, all on 127.0.0.1.
+pub(super) struct Ports {
+    /// For the harness and the broker itself, without login.
+    pub(super) inner: u16,
+    /// For the `KRaft` controller.
+    pub(super) controller: u16,
+    /// For the program under test, where it has to log in.
+    pub(super) client: u16,
+}
+
+/// How a private broker differs from the shared one.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    properties: Vec<(String, String)>,
+    users: Vec<(String, String)>,
+    authorizer: bool,
+}
+
+impl Options {
+    /// Sets a property of the server, over the harness's own.
+    #[must_use]
+    pub fn property(mut self, name: &str, value: &str) -> Self {
+        self.properties.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes clients log in, by PLAIN or SCRAM-SHA-256 or SCRAM-SHA-512, without TLS; this user may.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Turns on access control: everything stays allowed until [`Broker::allow_only`] narrows it.
+    #[must_use]
+    pub fn authorizer(mut self) -> Self {
+        self.authorizer = true;
+        self
+    }
+
+    pub(super) fn asks_for_login(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// The users, as the storage is formatted with them; PLAIN's are properties instead.
+    pub(super) fn scram_users(&self) -> impl Iterator<Item = String> {
+        let credentials =
+            |mechanism, (name, password): &(String, String)| format!("{mechanism}=[name={name},password={password}]");
+        let mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+        self.users.iter().flat_map(move |user| mechanisms.map(|mechanism| credentials(mechanism, user)))
+    }
+
+    /// The text of a properties file for one node that keeps its records in the folder `data`.
+    pub(super) fn server_properties(&self, data: &Path, ports: &Ports) -> String {
+        let Ports { inner, controller, client } = ports;
+        let client = if self.asks_for_login() { format!(",CLIENT://127.0.0.1:{client}") } else { String::new() };
+        let addresses = [
+            ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+            ("listeners", format!("INNER://127.0.0.1:{inner}{client},CONTROLLER://127.0.0.1:{controller}")),
+            ("advertised.listeners", format!("INNER://127.0.0.1:{inner}{client}")),
+            ("log.dirs", data.display().to_string()),
+        ];
+        let login = if self.asks_for_login() { self.login_properties() } else { Vec::new() };
+        let authorizer: &[_] = if self.authorizer { &AUTHORIZER } else { &[] };
+
+        let fixed = NODE.iter().chain(authorizer).map(|&(name, value)| (name, value));
+        let owned = addresses.iter().map(|(name, value)| (*name, value.as_str()));
+        let chosen = login.iter().chain(&self.properties).map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two lines with one name Java takes the later: a test has the last word.
+        fixed.chain(owned).chain(chosen).fold(String::new(), |mut text, (name, value)| {
+            writeln!(text, "{name}={value}").expect("a string takes everything");
+            text
+        })
+    }
+
+    fn login_properties(&self) -> Vec<(String, String)> {
+        const MODULES: &str = "org.apache.kafka.common.security";
+        let mut plain = format!("{MODULES}.plain.PlainLoginModule required");
+        for (name, password) in &self.users {
+            write!(plain, " user_{name}=\"{password}\"").expect("a string takes everything");
+        }
+        let scram = format!("{MODULES}.scram.ScramLoginModule required");
+        let jaas = |mechanism: &str, module: &str| {
+            (format!("listener.name.client.{mechanism}.sasl.jaas.config"), format!("{module};"))
+        };
+        vec![
+            ("sasl.enabled.mechanisms".into(), "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512".into()),
+            jaas("plain", &plain),
+            jaas("scram-sha-256", &scram),
+            jaas("scram-sha-512", &scram),
+        ]
+    }
+}
+
+/// Small internal topics, no replication, no waiting for more members of a group, and no topic by accident.
+const NODE: [(&str, &str); 15] = [
+    ("process.roles", "broker,controller"),
+    ("node.id", "1"),
+    ("controller.listener.names", "CONTROLLER"),
+    ("inter.broker.listener.name", "INNER"),
+    ("listener.security.protocol.map", "INNER:PLAINTEXT,CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"),
+    ("auto.create.topics.enable", "false"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("offsets.topic.num.partitions", "4"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.num.partitions", "4"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("share.coordinator.state.topic.num.partitions", "1"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+];
+
+/// The super user is whoever comes without a login: the harness, the broker itself and the controller.
+const AUTHORIZER: [(&str, &str); 3] = [
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+    ("super.users", "User:ANONYMOUS"),
+    ("allow.everyone.if.no.acl.found", "true"),
+];
