@@ -8,7 +8,7 @@ use crate::config::{Config, Purpose};
 use crate::detect::rule::{Problem, Severity};
 
 use super::rules::{self, RuleTexts};
-use super::{Failure, Format};
+use super::{Failure, Format, counted};
 
 /// Finds what is wrong with rule files; exit code 1 if any of it is an error.
 #[derive(Debug, Args)]
@@ -49,8 +49,4 @@ fn conclude(problems: &[Problem], texts: &RuleTexts, rules: Option<usize>) -> Re
         anstream::eprintln!("{left_out} (NAME_test.yml) left out: this version does not read them yet");
     }
     if errors > 0 { Err(Failure::Findings) } else { Ok(()) }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -67,9 +67,13 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
+        let message = match error.problems() {
+            [problem] => problem.to_string(),
+            problems => format!("the configuration has {} problems\n{error}", problems.len()),
+        };
         match error {
-            ConfigError::Unreadable(_) => Self::Unavailable(error.to_string()),
-            ConfigError::Invalid(_) => Self::Wrong(error.to_string()),
+            ConfigError::Unreadable(_) => Self::Unavailable(message),
+            ConfigError::Invalid(_) => Self::Wrong(message),
         }
     }
 }

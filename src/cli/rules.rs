@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::{Config, rule_files};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
-use super::{Failure, Format, diagnostics};
+use super::{Failure, Format, counted, diagnostics};
 
 /// The texts of rule files.
 #[derive(Debug, Default)]
@@ -92,8 +92,8 @@ pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, F
     match texts.compile(&options(config)?) {
         Ok(compiled) => {
             if !compiled.warnings.is_empty() {
-                let count = compiled.warnings.len();
-                anstream::eprintln!("{count} warnings about the rules; tokenwatch check shows them");
+                let warnings = counted(compiled.warnings.len(), "warning");
+                anstream::eprintln!("{warnings} about the rules; tokenwatch check shows what they are");
             }
             Ok(Arc::new(compiled.rules))
         }

@@ -1,0 +1,8 @@
+//! The commands that need neither Kafka nor a network, as a user runs them.
+
+mod check;
+mod configuration;
+mod fixture;
+mod generate;
+mod replay;
+mod usage;

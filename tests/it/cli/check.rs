@@ -1,0 +1,90 @@
+//! `tokenwatch check`.
+
+use serde_json::Value;
+
+use super::fixture::Folder;
+
+#[test]
+fn rules_without_problems_pass_in_silence() {
+    let folder = Folder::new();
+    let finished = folder.run(&["check", "rules.yml"]).expect_code(0);
+    assert_eq!(finished.stdout(), "");
+    assert!(finished.stderr().contains("1 file, 1 rule: 0 errors, 0 warnings"), "{}", finished.stderr());
+}
+
+#[test]
+fn every_problem_of_every_file_is_reported_with_its_place() {
+    let folder = Folder::new();
+    folder.write("pack/a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    folder.write(
+        "pack/deep/b.yaml",
+        super::fixture::RULES.replace("type: event_count", "type: event_cuont").replace("login", "logon"),
+    );
+    let finished = folder.run(&["check", "pack"]).expect_code(1);
+    for place in ["pack/a.yml:16:13", "pack/deep/b.yaml:13:9"] {
+        assert!(finished.stdout().contains(place), "{place} in {}", finished.stdout());
+    }
+    assert!(finished.stdout().contains("timespan-without-unit"), "{}", finished.stdout());
+}
+
+#[test]
+fn problems_are_json_for_programs() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    let finished = folder.run(&["check", "--format", "json", "a.yml"]).expect_code(1);
+    let problems: Vec<Value> = serde_json::from_str(finished.stdout()).expect("a JSON list");
+    let problem = &problems[0];
+    assert_eq!(problem["severity"], "error");
+    assert_eq!(problem["code"], "timespan-without-unit");
+    assert_eq!((&problem["file"], &problem["line"], &problem["column"]), (&"a.yml".into(), &16.into(), &13.into()));
+    let valid = folder.run(&["check", "--format", "json", "rules.yml"]).expect_code(0);
+    assert_eq!(serde_json::from_str::<Vec<Value>>(valid.stdout()).expect("a JSON list"), Vec::<Value>::new());
+}
+
+#[test]
+fn warnings_are_shown_and_pass() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("id: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c02\n", ""));
+    let finished = folder.run(&["check", "a.yml"]).expect_code(0);
+    assert!(finished.stdout().contains("missing-id"), "{}", finished.stdout());
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_a_problem_among_others() {
+    let folder = Folder::new();
+    folder.write("pack/a.yml", b"title: \xff\n");
+    folder.write("pack/b.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    let finished = folder.run(&["check", "pack"]).expect_code(1);
+    assert!(finished.stdout().contains("byte 7 is not UTF-8"), "{}", finished.stdout());
+    assert!(finished.stdout().contains("timespan-without-unit"), "{}", finished.stdout());
+}
+
+#[test]
+fn test_files_are_named_and_left_out() {
+    let folder = Folder::new();
+    folder.write("pack/a.yml", super::fixture::RULES);
+    folder.write("pack/a_test.yml", "rule_files: [a.yml]\ntests: []\n");
+    let finished = folder.run(&["check", "pack"]).expect_code(0);
+    assert!(finished.stderr().contains("1 test file"), "{}", finished.stderr());
+}
+
+#[test]
+fn lists_come_from_the_configuration() {
+    let folder = Folder::new();
+    let rules = super::fixture::RULES.replace("event.outcome: failure", "'event.outcome|expand': '%bad_outcomes%'");
+    folder.write("listed.yml", rules);
+    folder.run(&["check", "listed.yml"]).expect_code(1);
+    folder.write("lists/bad_outcomes.txt", "failure\n");
+    folder.write("c.toml", "[rules]\nlists = [\"lists\"]\n");
+    folder.run(&["check", "--config", "c.toml", "listed.yml"]).expect_code(0);
+}
+
+#[test]
+fn what_is_not_there_is_no_finding() {
+    let folder = Folder::new();
+    let missing = folder.run(&["check", "rules.yml", "nowhere.yml"]).expect_code(3);
+    assert!(missing.stderr().contains("nowhere.yml cannot be read"), "{}", missing.stderr());
+    folder.write("empty/notes.md", "");
+    let empty = folder.run(&["check", "empty"]).expect_code(2);
+    assert!(empty.stderr().contains("no rule files"), "{}", empty.stderr());
+}
