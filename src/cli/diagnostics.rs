@@ -32,7 +32,9 @@ fn text(problem: &Problem, sources: &[Source<'_>], renderer: &Renderer) -> Strin
         Severity::Warning => (Level::WARNING, AnsiColor::Yellow),
     };
     let source = sources.iter().find(|source| source.path == problem.file);
-    let line = source.and_then(|source| source.text.lines().nth(problem.line.saturating_sub(1))).unwrap_or_default();
+    // YAML also ends a line at a lone carriage return.
+    let text = source.map(|source| source.text.replace("\r\n", "\n")).unwrap_or_default();
+    let line = text.split(['\n', '\r']).nth(problem.line.saturating_sub(1)).unwrap_or_default();
     let (line, span) = around(line.strip_prefix('\u{feff}').unwrap_or(line), problem.column - 1, problem.width);
     let snippet = Snippet::source(line).line_start(problem.line).annotation(AnnotationKind::Primary.span(span));
     let mut group = Group::with_level(level).element(snippet);

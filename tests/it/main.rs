@@ -8,3 +8,4 @@ mod cli;
 mod harness;
 mod oracle;
 mod support;
+mod rule_problems;

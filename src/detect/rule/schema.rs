@@ -55,7 +55,8 @@ const OWN: [&str; 3] = ["authz.", "jwt.", "token."];
 
 /// The known field that an unknown one was probably meant to be.
 pub(super) fn meant(field: &str) -> Option<&'static str> {
-    if FIELDS.contains(&field) || field.len() > 128 {
+    // A name of one part belongs to another product's own schema.
+    if FIELDS.contains(&field) || !field.contains('.') || field.len() > 128 {
         return None;
     }
     let folded = field.to_lowercase();
@@ -66,9 +67,7 @@ pub(super) fn meant(field: &str) -> Option<&'static str> {
         let mut siblings = FIELDS.into_iter().filter(|known| known.starts_with(own));
         return nearest(&mut siblings).map(|(_, known)| known);
     }
-    // A name of one part belongs to another product's own schema.
-    let near = nearest(&mut FIELDS.into_iter()).filter(|(distance, _)| *distance <= 2 && folded.contains('.'));
-    near.map(|(_, known)| known)
+    nearest(&mut FIELDS.into_iter()).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
 }
 
 #[cfg(test)]

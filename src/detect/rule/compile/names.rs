@@ -57,8 +57,7 @@ impl<'d> Names<'d> {
 
     fn register_id(&mut self, index: usize, document: &Document, context: &mut Context<'_>) {
         let Some(id) = &document.header.id else {
-            // A name that is no id either was reported where it was read.
-            if document.body.is_some() {
+            if document.header.lacks_id {
                 let made = id(document);
                 let message = "there is no id; alerts will carry one made from the name";
                 let fault = Fault::new(Code::MissingId, document.header.name.at, message);

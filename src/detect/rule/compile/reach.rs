@@ -2,7 +2,7 @@
 //!
 //! Only asked of sets without errors, so that references lead somewhere and not in circles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Context;
 use super::graph::Graph;
@@ -150,12 +150,25 @@ fn is_contradictory(expr: &Expr, fields: &FieldTable) -> bool {
     match expr {
         Expr::Any(parts) => parts.iter().all(|part| is_contradictory(part, fields)),
         Expr::All(parts) => {
-            let texts: Vec<String> = parts.iter().map(|part| part.canonical(fields)).collect();
-            let opposites = texts.iter().filter_map(|text| text.strip_prefix('!'));
-            let mut opposites = opposites.filter(|opposite| texts.iter().any(|text| text == opposite));
-            opposites.next().is_some() || parts.iter().any(|part| is_contradictory(part, fields))
+            let known: HashSet<String> = parts.iter().map(|part| part.canonical(fields)).collect();
+            let excluded = parts.iter().filter_map(|part| match part {
+                Expr::Not(excluded) => Some(&**excluded),
+                _ => None,
+            });
+            let mut excluded = excluded.filter(|excluded| follows(excluded, &known, fields));
+            excluded.next().is_some() || parts.iter().any(|part| is_contradictory(part, fields))
         }
         Expr::Not(part) => part.is_always(),
         Expr::Test(..) => false,
+    }
+}
+
+/// True if an expression holds wherever all of `known`, given as canonical texts, do.
+fn follows(expr: &Expr, known: &HashSet<String>, fields: &FieldTable) -> bool {
+    match expr {
+        _ if known.contains(&expr.canonical(fields)) => true,
+        Expr::All(parts) => parts.iter().all(|part| follows(part, known, fields)),
+        Expr::Any(parts) => parts.iter().any(|part| follows(part, known, fields)),
+        Expr::Not(_) | Expr::Test(..) => false,
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Header {
     pub(crate) name: Spanned<String>,
     pub(crate) title: String,
     pub(crate) id: Option<Spanned<Uuid>>,
+    /// False if there is an id, though perhaps a wrong one.
+    pub(crate) lacks_id: bool,
     pub(crate) status: Option<Status>,
     pub(crate) level: Option<Spanned<Level>>,
     pub(crate) tags: Vec<String>,
@@ -71,6 +73,7 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option
     let setting = |reporter: &mut Reporter<'_>, key| settings.and_then(|found| found.read(reporter, key, reader::span));
     Some(Header {
         id: section.read(reporter, "id", id),
+        lacks_id: section.get("id").is_none(),
         status: section.read(reporter, "status", status),
         level: section.read(reporter, "level", level),
         tags: section

@@ -17,6 +17,9 @@ const DEPTH_MAX: usize = 64;
 /// Most nodes of one file once every alias counts as what it stands for: what bounds the work of all later stages.
 const NODES_MAX: usize = 500_000;
 
+/// What is behind most syntax errors, which parsers tell in their own terms.
+const SYNTAX_HINT: &str = "check the indentation here and above; put quotes around a text that has \": \" in it or begins with * & ! % @ { or [";
+
 /// The documents of a text in order, up to its first syntax error, and what is wrong with it. Empty documents are
 /// left out.
 pub(crate) fn load(text: &str) -> (Vec<Node>, Vec<Fault>) {
@@ -30,8 +33,8 @@ pub(crate) fn load(text: &str) -> (Vec<Node>, Vec<Fault>) {
         let step = match event {
             Ok((event, span)) => loader.event(event, span),
             Err(error) => {
-                let at = Spot { line: error.marker().line(), column: error.marker().col() + 1, width: 1 };
-                Err(Fault::new(Code::YamlSyntax, at, format!("not YAML: {}", error.info())))
+                let at = within(text, error.marker().line(), error.marker().col());
+                Err(Fault::new(Code::YamlSyntax, at, format!("not YAML: {}", error.info())).hint(SYNTAX_HINT))
             }
         };
         if let Err(fault) = step {
@@ -162,6 +165,16 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Spot) -> Data {
     let offset = (at.width == text.chars().count() + 2 * quote).then_some(quote);
     let is_text = quote == 1 || tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
     if is_text { Data::Text(Text { text: text.to_owned(), offset }) } else { resolve(text, offset) }
+}
+
+/// A place in the text: what is missing behind the last line is missed at its end.
+fn within(text: &str, line: usize, column: usize) -> Spot {
+    let breaks = text.matches('\n').count() + text.matches('\r').count() - text.matches("\r\n").count();
+    if line <= breaks + 1 {
+        return Spot { line, column: column + 1, width: 1 };
+    }
+    let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Spot { line: breaks + 1, column: last.chars().count() + 1, width: 1 }
 }
 
 /// The first line of a span. A block scalar or collection is pointed at by one character.

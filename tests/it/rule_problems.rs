@@ -1,0 +1,228 @@
+//! One bad rule file for each code, and what a person reads about it.
+//!
+//! Each `tests/fixtures/rules/bad/CODE.yml` has a `CODE.txt` beside it. After a change of wording, run with
+//! `TOKENWATCH_BLESS=1` and read what git says has changed.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use tokenwatch::cli::{Format, diagnostics};
+use tokenwatch::detect::Span;
+use tokenwatch::detect::rule::{Code, Options, Problem, Source, compile};
+
+const FOLDER: &str = "tests/fixtures/rules/bad";
+
+fn options() -> Options {
+    let mut options = Options { state_kept_max: Some(Span::from_millis(7 * 86_400_000)), ..Options::default() };
+    options.lists.insert("robots".to_owned(), vec!["crawler-*".to_owned()]);
+    options
+}
+
+/// Everything found in some sources, errors or not.
+fn problems(sources: &[Source<'_>]) -> Vec<Problem> {
+    compile(sources, &options()).map_or_else(|problems| problems, |compiled| compiled.warnings)
+}
+
+/// Texts that would be too long to keep as files.
+fn generated(code: Code) -> Option<Vec<String>> {
+    let mut text = String::new();
+    let detection = |name: &str| format!("name: {name}\ndetection: {{s: {{a: 1}}, condition: s}}\n---\n");
+    match code {
+        Code::TooManyInputs => {
+            let names: Vec<String> = (0..33).map(|number| format!("d{number}")).collect();
+            text.extend(names.iter().map(|name| detection(name)));
+            let rules = names.join(", ");
+            let _ = write!(
+                text,
+                "name: w\ncorrelation: {{type: event_count, rules: [{rules}], timespan: 1h, condition: {{gte: 1}}}}\n"
+            );
+        }
+        Code::TooManyFields => {
+            text += "name: wide\ndetection:\n  s:\n";
+            text.extend((0..65_001).map(|number| format!("    f{number}: 1\n")));
+            text += "  condition: s\n";
+        }
+        Code::TooManyRules => {
+            let file = |file: usize| (0..13_001).map(|number| detection(&format!("d{file}x{number}"))).collect();
+            return Some((0..5).map(file).collect());
+        }
+        Code::ExpansionTooLarge => {
+            let values: Vec<String> = (0..500).map(|number| format!("v{number}")).collect();
+            let uses = vec!["s"; 500].join(" or ");
+            let _ = write!(
+                text,
+                "name: d\ndetection:\n  s: {{f|contains: [{}]}}\n  condition: {uses}\n",
+                values.join(", ")
+            );
+        }
+        _ => return None,
+    }
+    Some(vec![text])
+}
+
+#[test]
+fn every_code_has_a_bad_file_and_a_text() {
+    let bless = std::env::var_os("TOKENWATCH_BLESS").is_some();
+    let mut wrong = String::new();
+    for &code in Code::ALL {
+        if let Some(texts) = generated(code) {
+            let sources: Vec<_> = texts.iter().map(|text| Source { path: "generated.yml", text }).collect();
+            let found = problems(&sources);
+            assert!(found.iter().any(|problem| problem.code == code), "{code} is not found in the generated file");
+            continue;
+        }
+        let path = format!("{FOLDER}/{code}.yml");
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let name = format!("{code}.yml");
+        let sources = [Source { path: &name, text: &text }];
+        let found = problems(&sources);
+        let codes: Vec<Code> = found.iter().map(|problem| problem.code).collect();
+        // Only rules that share an id can be meant by one.
+        let is_expected = |found: &Code| *found == code || (code, *found) == (Code::AmbiguousRule, Code::DuplicateId);
+        if !codes.contains(&code) || !codes.iter().all(is_expected) {
+            let _ = writeln!(wrong, "{path} shows {codes:?}");
+        }
+        let shown = diagnostics::render(&found, &sources, Format::Text);
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        let expected_path = format!("{FOLDER}/{code}.txt");
+        if bless {
+            fs::write(&expected_path, &shown).expect("the fixtures can be written");
+        }
+        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
+        if shown != expected {
+            let _ = write!(wrong, "{expected_path} should be:\n{shown}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn no_bad_file_is_without_a_code() {
+    for entry in fs::read_dir(FOLDER).expect("the fixtures are there") {
+        let path = entry.expect("readable").path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("plain names");
+        assert!(Code::ALL.iter().any(|code| code.name() == stem), "{stem} is not a code");
+        assert!(Path::new(&format!("{FOLDER}/{stem}.yml")).exists(), "{stem}.txt has no rules");
+    }
+}
+
+#[test]
+fn programs_read_problems_as_json() {
+    let text = fs::read_to_string(format!("{FOLDER}/timespan-without-unit.yml")).expect("it is there");
+    let sources = [Source { path: "rules/auth.yml", text: &text }];
+    let shown = diagnostics::render(&problems(&sources), &sources, Format::Json);
+    let [problem] = serde_json::from_str::<[serde_json::Value; 1]>(&shown).expect("an array of one");
+    let expected = serde_json::json!({
+        "severity": "error",
+        "code": "timespan-without-unit",
+        "file": "rules/auth.yml",
+        "line": 7,
+        "column": 13,
+        "width": 1,
+        "message": "rule \"brute_force\": timespan \"5\" has no unit",
+        "hint": "write \"5m\" or \"300s\"",
+    });
+    assert_eq!(problem, expected);
+}
+
+#[test]
+fn carets_stand_under_the_right_characters() {
+    let long = "x".repeat(500);
+    let table = [
+        // Wide and combining characters before the spot.
+        ("name: d\ndetection: {'süß': {a|containz: 1}, condition: süß}\n".to_owned(), "containz"),
+        // A byte-order mark and Windows line ends.
+        ("\u{feff}name: d\r\ndetection:\r\n  s: {a|containz: 1}\r\n  condition: s\r\n".to_owned(), "containz"),
+        // A spot far to the right.
+        (format!("name: d\ndetection: {{s: {{{long}: 1, a|containz: 1}}, condition: s}}\n"), "containz"),
+    ];
+    for (text, expected) in table {
+        let sources = [Source { path: "a.yml", text: &text }];
+        let found: Vec<Problem> =
+            problems(&sources).into_iter().filter(|problem| problem.code == Code::UnknownModifier).collect();
+        let shown = diagnostics::render(&found, &sources, Format::Text);
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let carets = lines.iter().position(|line| line.contains("^^")).expect("there are carets");
+        let column = lines[carets].chars().position(|letter| letter == '^').expect("there are carets");
+        let width = lines[carets].chars().filter(|letter| *letter == '^').count();
+        let under: String = lines[carets - 1].chars().skip(column).take(width).collect();
+        assert_eq!(under, expected, "{shown}");
+    }
+}
+
+/// Fragments of which most files are nearly rules.
+const FRAGMENTS: [&str; 40] = [
+    "\n",
+    "  ",
+    "- ",
+    ": ",
+    "---\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "'",
+    "\"",
+    "|",
+    "*",
+    "\\",
+    "%",
+    "&a ",
+    "*a",
+    "!!str ",
+    "title: T\n",
+    "name: n\n",
+    "id: 0\n",
+    "correlation:\n",
+    "anomaly:\n",
+    "  type: event_count\n",
+    "  rules: [n]\n",
+    "  timespan: 5m\n",
+    "  condition: {gte: 1}\n",
+    "detection:\n",
+    "  s:\n    a|contains: b\n",
+    "  condition: s\n",
+    "filter:\n",
+    "action: global\n",
+    "tokenwatch: {suppress: 1h}\n",
+    "logsource: {product: jwt}\n",
+    "  k|re: '(a*)*b'\n",
+    "é\u{301}",
+    "\u{feff}",
+    "\r",
+    "99999999999999999999d",
+];
+
+fn nearly_rules() -> impl Strategy<Value = String> {
+    let fragment =
+        prop_oneof![6 => proptest::sample::select(FRAGMENTS.to_vec()).prop_map(str::to_owned), 1 => ".{0,3}"];
+    proptest::collection::vec(fragment, 0..40).prop_map(|fragments| fragments.concat())
+}
+
+/// A shipped file with a stretch of it replaced.
+fn damaged_rules() -> impl Strategy<Value = String> {
+    let text = include_str!("../../rules/location/geo_change.yml");
+    (0..text.len(), 0..60_usize, nearly_rules()).prop_map(|(start, length, inserted)| {
+        let boundary = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let (start, end) = (boundary(start), boundary((start + length).min(text.len())));
+        format!("{}{inserted}{}", &text[..start], &text[end..])
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_compiler_panic(text in prop_oneof![".{0,200}", nearly_rules(), damaged_rules()]) {
+        let sources = [Source { path: "a.yml", text: &text }];
+        let found = problems(&sources);
+        let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count();
+        for problem in &found {
+            prop_assert!((1..=lines).contains(&problem.line), "{problem:?} in {text:?}");
+            prop_assert!(problem.column >= 1 && problem.width >= 1, "{problem:?}");
+        }
+        prop_assert_eq!(diagnostics::render(&found, &sources, Format::Text).is_empty(), found.is_empty());
+    }
+}
