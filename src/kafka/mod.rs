@@ -1,0 +1,24 @@
+//! Everything that speaks to Kafka: the only folder that imports rdkafka.
+//!
+//! Outside are settings (`config`) and the worker's view of the world ([`service::Transport`](crate::service)); no
+//! type of the client passes this boundary, and no rule is known here.
+
+mod begin;
+mod client;
+mod context;
+pub mod embedded;
+mod error;
+pub mod feed;
+pub mod preflight;
+mod producer;
+pub mod tail;
+mod transport;
+
+pub use embedded::EmbeddedBroker;
+pub use feed::Feed;
+pub use preflight::{Patience, Probe};
+pub use tail::Tail;
+pub use transport::KafkaTransport;
+
+#[cfg(test)]
+mod tests;

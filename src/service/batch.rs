@@ -1,0 +1,158 @@
+//! The partitions that a worker owns, and the batch of their records that is being decided.
+//!
+//! One place knows what a decided record leaves behind: alerts, a dead letter, a count, an offset. Nothing here waits
+//! or sends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::detect::rule::RuleSet;
+use crate::detect::{Origin, Timestamp};
+use crate::ingest::Record;
+use crate::pipeline::{self, BatchOutcome, Partition, Pipeline};
+use crate::telemetry::{Dispositions, Metrics, PartitionState, Recorder};
+
+use super::ledger::Ledger;
+use super::output::{Author, Output};
+use super::transport::{Incoming, PartitionId, Position};
+
+/// A partition with its windows.
+#[derive(Debug)]
+struct Owned {
+    id: PartitionId,
+    /// Where the record under decision stands; kept to share the topic's name.
+    origin: Origin,
+    state: Partition,
+    /// The offset after the last record decided.
+    next: i64,
+    /// True if a record of the current batch was in it.
+    touched: bool,
+    /// Index in [`Batch::topics`].
+    topic: usize,
+}
+
+/// Decides records, and keeps what they lead to until [`Batch::finish`].
+#[derive(Debug)]
+pub struct Batch {
+    pipeline: Pipeline,
+    outcome: BatchOutcome,
+    owned: Vec<Owned>,
+    /// Index in `owned` of the record before: records come in runs.
+    last: usize,
+    /// Every topic that was ever owned, and what became of its records in this batch.
+    topics: Vec<(Arc<str>, Dispositions)>,
+    dead_letters: Vec<Output>,
+    /// For each alert of the outcome, the timestamp of the record that raised it.
+    causes: Vec<Option<Timestamp>>,
+    records: usize,
+    recorder: Recorder,
+    author: Author,
+}
+
+impl Batch {
+    /// A batch that owns no partition yet.
+    #[must_use]
+    pub fn new(rules: &Arc<RuleSet>, settings: &pipeline::Settings, metrics: &Arc<Metrics>, author: Author) -> Self {
+        Self {
+            pipeline: Pipeline::new(Arc::clone(rules), settings),
+            outcome: BatchOutcome::new(rules),
+            owned: Vec::new(),
+            last: 0,
+            topics: Vec::new(),
+            dead_letters: Vec::new(),
+            causes: Vec::new(),
+            records: 0,
+            recorder: metrics.recorder(rules),
+            author,
+        }
+    }
+
+    /// Owns a partition from `position` on. Its windows begin empty: this is where a state topic will be restored
+    /// from. The seed is random, because subjects are chosen by attackers.
+    pub fn add(&mut self, position: Position) {
+        let Position { partition: id, offset } = position;
+        let topic = self.topics.iter().position(|(name, _)| *name == id.topic).unwrap_or_else(|| {
+            self.topics.push((Arc::clone(&id.topic), Dispositions::default()));
+            self.topics.len() - 1
+        });
+        let origin = Origin { topic: Arc::clone(&id.topic), partition: id.number, offset };
+        let state = self.pipeline.partition(rand::random());
+        self.owned.retain(|owned| owned.id != id);
+        self.owned.push(Owned { id, origin, state, next: offset, touched: false, topic });
+    }
+
+    /// Drops partitions and their windows.
+    pub fn remove(&mut self, partitions: &[PartitionId]) {
+        self.owned.retain(|owned| !partitions.contains(&owned.id));
+    }
+
+    /// The partitions owned.
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.owned.iter().map(|owned| &owned.id)
+    }
+
+    /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner.
+    pub fn decide(&mut self, incoming: &Incoming<'_>) {
+        let Some(index) = self.find(incoming) else { return };
+        let owned = &mut self.owned[index];
+        owned.origin.offset = incoming.offset;
+        let record = Record { origin: &owned.origin, timestamp: incoming.timestamp, payload: incoming.payload };
+        let rejected = self.outcome.rejected.len();
+        let disposition = self.pipeline.decide(&mut owned.state, self.records, &record, &mut self.outcome);
+        for (_, rejection) in &self.outcome.rejected[rejected..] {
+            self.dead_letters.push(Output::dead_letter(incoming, rejection, &self.author));
+        }
+        self.causes.resize(self.outcome.detected.alerts.len(), incoming.timestamp);
+        self.topics[owned.topic].1[disposition as usize] += 1;
+        owned.next = incoming.offset + 1;
+        owned.touched = true;
+        self.records += 1;
+    }
+
+    /// Counts the batch, and enters what it led to into the ledger: outputs first, then the offsets that depend on
+    /// them. How many records it had.
+    pub fn finish(&mut self, ledger: &mut Ledger, now: Instant) -> usize {
+        if self.records == 0 {
+            return 0;
+        }
+        self.recorder.record(self.topics.iter().map(|(name, counts)| (&**name, counts)), &self.outcome);
+        for (alert, cause) in self.outcome.detected.alerts.drain(..).zip(self.causes.drain(..)) {
+            ledger.add(Output::alert(alert, cause), now);
+        }
+        for dead_letter in self.dead_letters.drain(..) {
+            ledger.add(dead_letter, now);
+        }
+        ledger.decided(self.owned.iter_mut().filter_map(|owned| {
+            std::mem::take(&mut owned.touched).then(|| Position { partition: owned.id.clone(), offset: owned.next })
+        }));
+        self.outcome.clear();
+        for (_, counts) in &mut self.topics {
+            *counts = Dispositions::default();
+        }
+        std::mem::take(&mut self.records)
+    }
+
+    /// What each partition holds now; `end_offset` knows where a partition ends.
+    pub fn states(
+        &self,
+        mut end_offset: impl FnMut(&PartitionId) -> Option<i64>,
+    ) -> impl Iterator<Item = (&PartitionId, PartitionState)> {
+        self.owned.iter().map(move |owned| {
+            let state = PartitionState {
+                groups: owned.state.groups(),
+                state_bytes: owned.state.state_bytes(),
+                lag_records: end_offset(&owned.id).map(|end| (end - owned.next).max(0)),
+                stream_time: owned.state.stream_time(),
+            };
+            (&owned.id, state)
+        })
+    }
+
+    fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
+        let is_it = |owned: &Owned| owned.id.number == incoming.partition && *owned.id.topic == *incoming.topic;
+        if !self.owned.get(self.last).is_some_and(is_it) {
+            self.last = self.owned.iter().position(is_it)?;
+        }
+        Some(self.last)
+    }
+}

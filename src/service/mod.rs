@@ -1,0 +1,16 @@
+//! The service: partitions are read, decided and accounted for, and nothing is forgotten on the way.
+//!
+//! A worker is a thread with a [`Transport`] of its own. It commits an offset only after everything that the records
+//! before it caused is acknowledged. No rules and no Kafka client here: `pipeline` decides, `kafka` transports.
+
+pub mod batch;
+pub mod failure;
+pub mod ledger;
+pub mod output;
+pub mod threads;
+pub mod transport;
+pub mod worker;
+
+pub use failure::{Failure, Remedy};
+pub use threads::{Service, Stop, Workplace};
+pub use transport::{Event, Incoming, PartitionId, Position, Transport};

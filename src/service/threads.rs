@@ -1,0 +1,99 @@
+//! The workers as threads: started together, stopped together.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use crate::detect::rule::RuleSet;
+use crate::http::Views;
+use crate::pipeline::Settings;
+
+use super::batch::Batch;
+use super::failure::Failure;
+use super::output::Author;
+use super::transport::Transport;
+use super::worker::Worker;
+
+/// What every worker works with.
+#[derive(Clone, Debug)]
+pub struct Workplace {
+    /// The rules in force.
+    pub rules: Arc<RuleSet>,
+    /// What decides besides rules.
+    pub settings: Settings,
+    /// The consumer group.
+    pub group_id: String,
+    /// Where the workers leave what is to be seen.
+    pub views: Arc<Views>,
+}
+
+/// Running workers.
+#[derive(Debug)]
+pub struct Service {
+    threads: Vec<JoinHandle<()>>,
+    outcomes: Receiver<Result<(), Failure>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Asks the workers to stop; can be kept anywhere.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// The workers settle what is under way, and end.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Service {
+    /// Starts a worker for each transport.
+    pub fn start<T: Transport + Send + 'static>(workplace: &Workplace, transports: Vec<T>) -> Result<Self, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (report, outcomes) = unbounded();
+        let mut threads = Vec::with_capacity(transports.len());
+        for (number, transport) in transports.into_iter().enumerate() {
+            let author = Author { group_id: workplace.group_id.clone(), worker: number };
+            let batch = Batch::new(&workplace.rules, &workplace.settings, &workplace.views.metrics, author);
+            let worker = Worker::new(number, transport, batch, Arc::clone(&workplace.views), Arc::clone(&stop));
+            let report = report.clone();
+            let body = move || {
+                let outcome = catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or_else(|_| {
+                    Err(Failure::other(format!("worker {number} panicked: this is a bug in tokenwatch")))
+                });
+                // Without a receiver nobody waits for the outcome any more.
+                let _ = report.send(outcome);
+            };
+            let thread = thread::Builder::new().name(format!("worker {number}")).spawn(body);
+            threads.push(thread.map_err(|error| Failure::other(format!("worker {number} cannot start: {error}")))?);
+        }
+        workplace.views.readiness.started();
+        Ok(Self { threads, outcomes, stop })
+    }
+
+    /// The way to stop it.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        Stop(Arc::clone(&self.stop))
+    }
+
+    /// Blocks until every worker has ended. If one fails, the others are stopped too; the first failure is returned.
+    pub fn wait(self) -> Result<(), Failure> {
+        let mut first = Ok(());
+        for _ in 0..self.threads.len() {
+            let outcome = self.outcomes.recv().unwrap_or_else(|_| Err(Failure::other("a worker ended without a word")));
+            if outcome.is_err() {
+                self.stop().now();
+                first = first.and(outcome);
+            }
+        }
+        for thread in self.threads {
+            // Its panic, if any, has been reported.
+            let _ = thread.join();
+        }
+        first
+    }
+}

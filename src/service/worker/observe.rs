@@ -1,0 +1,77 @@
+//! What is to be seen of a worker while it runs: gauges, readiness, and a word when something takes long.
+
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::Worker;
+use crate::service::output::Destination;
+use crate::service::transport::Transport;
+
+/// How long an output waits for its acknowledgement before that is worth a word.
+pub(super) const OVERDUE: Duration = Duration::from_secs(5);
+/// Between two words about a trouble that goes on.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two looks at lag and state.
+const OBSERVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps a trouble that goes on from filling the log.
+#[derive(Debug, Default)]
+pub(super) struct Reminder {
+    said: Option<Instant>,
+}
+
+impl Reminder {
+    /// True if it has not been so for a while.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.said.is_none_or(|said| now - said >= REMINDER_INTERVAL);
+        if due {
+            self.said = Some(now);
+        }
+        due
+    }
+}
+
+impl<T: Transport> Worker<T> {
+    /// Once in a while: gauges of the partitions, and whether the output topics do their part.
+    pub(super) fn look_around(&mut self) {
+        let now = self.transport.now();
+        if now - self.observed < OBSERVE_INTERVAL {
+            return;
+        }
+        self.observed = now;
+        let transport = &mut self.transport;
+        for (id, state) in self.batch.states(|id| transport.end_offset(id)) {
+            self.views.metrics.set_partition(&id.topic, id.number, state);
+        }
+        self.look_for_overdue_outputs(now);
+    }
+
+    fn look_for_overdue_outputs(&mut self, now: Instant) {
+        let oldest = self.ledger.oldest().filter(|(_, since)| now - *since >= OVERDUE);
+        let overdue = oldest.map(|(output, since)| (output.destination(), now - since));
+        for destination in [Destination::Alerts, Destination::DeadLetters] {
+            let key = format!("worker {}: {}", self.number, destination.setting());
+            match overdue {
+                Some((waiting, waited)) if waiting == destination => {
+                    let what = format!(
+                        "no {} has been acknowledged for {}s: is the broker away, or are fewer replicas in sync than \
+                         min.insync.replicas asks for?",
+                        destination.noun(),
+                        waited.as_secs()
+                    );
+                    if self.trouble.is_due(now) {
+                        warn!(
+                            worker = self.number,
+                            outputs = self.ledger.outputs(),
+                            "{}: {what}",
+                            destination.setting()
+                        );
+                    }
+                    self.views.readiness.missing(&key, what);
+                }
+                _ => self.views.readiness.found(&key),
+            }
+        }
+    }
+}

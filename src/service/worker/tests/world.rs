@@ -1,0 +1,245 @@
+//! A scripted world: what comes is queued by the test, what the worker does is written down, time passes only while
+//! the worker waits.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::detect::Timestamp;
+use crate::detect::rule::RuleSet;
+use crate::http::Views;
+use crate::pipeline::Settings;
+use crate::service::Failure;
+use crate::service::batch::Batch;
+use crate::service::output::{Author, Destination};
+use crate::service::transport::{
+    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, StartPosition, Ticket, Transport, Undelivered,
+};
+use crate::service::worker::{Progress, Worker};
+
+/// An audit event that no rule looks at.
+pub(super) const GOOD: &[u8] = br#"{"@timestamp":"2026-01-01T00:00:00Z","event":{"action":"login"}}"#;
+/// A record that ends as a dead letter: the output of these tests.
+pub(super) const BAD: &[u8] = b"no event";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Begin(Vec<i32>),
+    Release(Vec<i32>),
+    Send(u64),
+    Commit(Vec<(i32, i64)>),
+    Pause(bool),
+    Leave,
+}
+
+pub(super) struct World {
+    now: Instant,
+    records: VecDeque<(i32, i64, Vec<u8>)>,
+    events: Vec<Event>,
+    pub(super) calls: Vec<Call>,
+    /// What was sent last under each ticket.
+    pub(super) sent: Vec<Vec<u8>>,
+    /// Answers of `begin`, before it succeeds.
+    pub(super) begin_fails: VecDeque<Hindrance>,
+    pub(super) group_has_offsets: bool,
+    /// Where partitions begin; 0 for others.
+    pub(super) starts: BTreeMap<i32, i64>,
+    pub(super) records_max_seen: usize,
+}
+
+pub(super) struct FakeTransport(Rc<RefCell<World>>);
+
+/// The worker under test and its world.
+pub(super) struct Stage {
+    pub(super) worker: Worker<FakeTransport>,
+    world: Rc<RefCell<World>>,
+    pub(super) views: Arc<Views>,
+    stop: Arc<AtomicBool>,
+}
+
+pub(super) fn partition(number: i32) -> PartitionId {
+    PartitionId { topic: "audit".into(), number }
+}
+
+fn no_rules() -> Arc<RuleSet> {
+    Arc::new(RuleSet {
+        fields: crate::detect::FieldTable::default(),
+        matcher: crate::detect::matcher::Matcher::default(),
+        detection_names: Vec::new(),
+        keyspaces: Vec::new(),
+        groupings: Vec::new(),
+        rules: Vec::new(),
+    })
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let world = Rc::new(RefCell::new(World {
+            now: Instant::now(),
+            records: VecDeque::new(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            sent: Vec::new(),
+            begin_fails: VecDeque::new(),
+            group_has_offsets: true,
+            starts: BTreeMap::new(),
+            records_max_seen: 0,
+        }));
+        let views = Arc::new(Views::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let author = Author { group_id: "watch".to_owned(), worker: 0 };
+        let batch = Batch::new(&no_rules(), &Settings::default(), &views.metrics, author);
+        let transport = FakeTransport(Rc::clone(&world));
+        let worker = Worker::new(0, transport, batch, Arc::clone(&views), Arc::clone(&stop));
+        Self { worker, world, views, stop }
+    }
+
+    /// A stage whose worker owns these partitions.
+    pub(super) fn owning(partitions: &[i32]) -> Self {
+        let mut stage = Self::new();
+        stage.event(Event::Assigned(partitions.iter().copied().map(partition).collect()));
+        stage.steps(1);
+        stage.calls();
+        stage
+    }
+
+    pub(super) fn world(&self) -> std::cell::RefMut<'_, World> {
+        self.world.borrow_mut()
+    }
+
+    pub(super) fn record(&self, partition: i32, offset: i64, payload: &[u8]) {
+        self.world().records.push_back((partition, offset, payload.to_vec()));
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.world().events.push(event);
+    }
+
+    pub(super) fn deliver(&self, ticket: u64) {
+        self.event(Event::Delivered(Ticket(ticket)));
+    }
+
+    pub(super) fn fail(&self, ticket: u64, why: Undelivered) {
+        self.event(Event::Undelivered(Ticket(ticket), why));
+    }
+
+    pub(super) fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            assert_eq!(self.worker.step(), Ok(Progress::Continue));
+        }
+    }
+
+    /// Steps until the worker ends or `time` has passed in its world.
+    pub(super) fn run_for(&mut self, time: Duration) -> Result<Progress, Failure> {
+        let end = self.world().now + time;
+        while self.world().now < end {
+            match self.worker.step() {
+                Ok(Progress::Continue) => {}
+                ended => return ended,
+            }
+        }
+        Ok(Progress::Continue)
+    }
+
+    /// What the worker has done since the last look.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// The commits among [`Self::calls`].
+    pub(super) fn commits(&self) -> Vec<Vec<(i32, i64)>> {
+        let commit = |call| if let Call::Commit(positions) = call { Some(positions) } else { None };
+        self.calls().into_iter().filter_map(commit).collect()
+    }
+
+    pub(super) fn metric(&self, series: &str) -> Option<String> {
+        let text = self.views.metrics.render(Timestamp::default());
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned))
+    }
+}
+
+fn numbers(partitions: &[PartitionId]) -> Vec<i32> {
+    partitions.iter().map(|id| id.number).collect()
+}
+
+impl Transport for FakeTransport {
+    fn now(&self) -> Instant {
+        self.0.borrow().now
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn poll(
+        &mut self,
+        wait: Duration,
+        records_max: usize,
+        events: &mut Vec<Event>,
+        each: &mut dyn FnMut(Incoming<'_>),
+    ) {
+        let mut world = self.0.borrow_mut();
+        world.records_max_seen = records_max;
+        let ready = world.records.len().min(records_max);
+        if ready == 0 && world.events.is_empty() {
+            world.now += wait;
+        }
+        for (partition, offset, payload) in world.records.drain(..ready).collect::<Vec<_>>() {
+            let payload = Some(payload.as_slice());
+            each(Incoming { topic: "audit", partition, offset, timestamp: None, key: None, payload });
+        }
+        events.append(&mut world.events);
+    }
+
+    fn begin(&mut self, partitions: &[PartitionId]) -> Result<Vec<StartPosition>, Hindrance> {
+        let mut world = self.0.borrow_mut();
+        if let Some(hindrance) = world.begin_fails.pop_front() {
+            return Err(hindrance);
+        }
+        world.calls.push(Call::Begin(numbers(partitions)));
+        let committed = world.group_has_offsets;
+        let start = |id: &PartitionId| world.starts.get(&id.number).copied().unwrap_or(0);
+        let position = |id: &PartitionId| Position { partition: id.clone(), offset: start(id) };
+        Ok(partitions.iter().map(|id| StartPosition { position: position(id), committed }).collect())
+    }
+
+    fn release(&mut self, partitions: &[PartitionId]) {
+        self.0.borrow_mut().calls.push(Call::Release(numbers(partitions)));
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.0.borrow_mut().calls.push(Call::Pause(paused));
+    }
+
+    fn send(&mut self, ticket: Ticket, outgoing: &Outgoing<'_>) -> Result<(), Undelivered> {
+        assert_eq!(outgoing.destination, Destination::DeadLetters);
+        let mut world = self.0.borrow_mut();
+        let index = usize::try_from(ticket.0).expect("few tickets");
+        if world.sent.len() <= index {
+            world.sent.resize(index + 1, Vec::new());
+        }
+        world.sent[index] = outgoing.payload.unwrap_or_default().to_vec();
+        world.calls.push(Call::Send(ticket.0));
+        Ok(())
+    }
+
+    fn commit(&mut self, positions: &[Position]) {
+        let positions = positions.iter().map(|position| (position.partition.number, position.offset)).collect();
+        self.0.borrow_mut().calls.push(Call::Commit(positions));
+    }
+
+    fn end_offset(&mut self, _partition: &PartitionId) -> Option<i64> {
+        Some(100)
+    }
+
+    fn leave(self) {
+        self.0.borrow_mut().calls.push(Call::Leave);
+    }
+}
