@@ -8,6 +8,8 @@ pub mod config;
 pub mod detect;
 pub mod http;
 pub mod ingest;
+pub mod kafka;
 pub mod pipeline;
+pub mod service;
 pub mod telemetry;
 pub mod traffic;
