@@ -8,7 +8,7 @@ use crate::config::{Config, Purpose};
 use crate::detect::rule::{Problem, Severity};
 
 use super::rules::{self, RuleTexts};
-use super::{Failure, Format, counted};
+use super::{Failure, Format, counted, say};
 
 /// Finds what is wrong with rule files; exit code 1 if any of it is an error.
 #[derive(Debug, Args)]
@@ -43,10 +43,10 @@ fn conclude(problems: &[Problem], texts: &RuleTexts, rules: Option<usize>) -> Re
     let warnings = problems.len() - errors;
     let files = counted(texts.len(), "file");
     let rules = rules.map_or_else(String::new, |rules| format!(", {}", counted(rules, "rule")));
-    anstream::eprintln!("{files}{rules}: {}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    say(format_args!("{files}{rules}: {}, {}", counted(errors, "error"), counted(warnings, "warning")));
     if !texts.tests.is_empty() {
         let left_out = counted(texts.tests.len(), "test file");
-        anstream::eprintln!("{left_out} (NAME_test.yml) left out: this version does not read them yet");
+        say(format_args!("{left_out} (NAME_test.yml) left out: this version does not read them yet"));
     }
     if errors > 0 { Err(Failure::Findings) } else { Ok(()) }
 }

@@ -53,14 +53,14 @@ impl Failure {
             Self::Findings => ExitCode::from(1),
             Self::WrongAsReported => ExitCode::from(2),
             Self::OutputClosed => ExitCode::SUCCESS,
-            Self::Wrong(message) => Self::say(message, 2),
-            Self::Unavailable(message) => Self::say(message, 3),
+            Self::Wrong(message) => Self::tell(message, 2),
+            Self::Unavailable(message) => Self::tell(message, 3),
         }
     }
 
-    fn say(message: &str, code: u8) -> ExitCode {
+    fn tell(message: &str, code: u8) -> ExitCode {
         let red = anstyle::AnsiColor::Red.on_default().bold();
-        anstream::eprintln!("{red}error{red:#}: {message}");
+        super::say(format_args!("{red}error{red:#}: {message}"));
         ExitCode::from(code)
     }
 }

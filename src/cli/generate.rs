@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 
 use crate::traffic::{Traffic, TrafficConfig, generate};
 
-use super::Failure;
+use super::{Failure, say};
 
 const OUTPUT_BYTES: usize = 256 << 10;
 
@@ -49,6 +49,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         fs::write(path, &labels).map_err(unwritable(path))?;
     }
     let (events, attacks) = (HumanCount(generated.events), HumanCount(generated.labels));
-    anstream::eprintln!("{events} events, {attacks} attacks among them");
+    say(format_args!("{events} events, {attacks} attacks among them"));
     Ok(())
 }

@@ -10,9 +10,12 @@ pub mod generate;
 pub mod replay;
 mod rules;
 
+use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use indicatif::HumanCount;
 
 pub use failure::Failure;
 
@@ -44,9 +47,16 @@ pub enum Format {
     Json,
 }
 
-/// `1 file`, `2 files`.
+/// Says a line to whoever reads standard error, without colours where they are not wanted. Unlike `eprintln`, it does
+/// not panic where nobody reads any more.
+pub(crate) fn say(words: impl fmt::Display) {
+    // There is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{words}");
+}
+
+/// `1 file`, `20,000 files`.
 fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    format!("{} {what}{}", HumanCount(count as u64), if count == 1 { "" } else { "s" })
 }
 
 /// Runs the command that the process was started with.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::{Config, rule_files};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
-use super::{Failure, Format, counted, diagnostics};
+use super::{Failure, Format, counted, diagnostics, say};
 
 /// The texts of rule files.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, F
         Ok(compiled) => {
             if !compiled.warnings.is_empty() {
                 let warnings = counted(compiled.warnings.len(), "warning");
-                anstream::eprintln!("{warnings} about the rules; tokenwatch check shows what they are");
+                say(format_args!("{warnings} about the rules; tokenwatch check shows what they are"));
             }
             Ok(Arc::new(compiled.rules))
         }

@@ -7,5 +7,5 @@
 mod cli;
 mod harness;
 mod oracle;
-mod support;
 mod rule_problems;
+mod support;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::Format;
+use crate::cli::{Format, say};
 use crate::ingest::Rejection;
 
 use super::summary::Summary;
@@ -58,17 +58,15 @@ impl Report {
             return;
         }
         let rest = if *explained == EXPLAINED_MAX { "; more of these are only counted" } else { "" };
-        self.bar.suspend(|| anstream::eprintln!("{input}:{line}: {rejection}{rest}"));
+        self.bar.suspend(|| say(format_args!("{input}:{line}: {rejection}{rest}")));
     }
 
     /// Ends with the summary.
     pub(super) fn finish(&self, summary: &Summary, format: Format) {
         self.bar.finish_and_clear();
         match format {
-            Format::Text => anstream::eprintln!("{summary}"),
-            Format::Json => {
-                anstream::eprintln!("{}", serde_json::to_string(summary).expect("a summary always serializes"));
-            }
+            Format::Text => say(summary),
+            Format::Json => say(serde_json::to_string(summary).expect("a summary always serializes")),
         }
     }
 }

@@ -130,7 +130,8 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = HumanCount(self.bytes_per_second / 1_000_000);
         let (records, rate) = (HumanCount(self.records), HumanCount(self.records_per_second));
-        writeln!(f, "{records} records in {:.2} s: {rate} records/s, {megabytes} MB/s", self.seconds)?;
+        let plural = if self.records == 1 { "" } else { "s" };
+        writeln!(f, "{records} record{plural} in {:.2} s: {rate} records/s, {megabytes} MB/s", self.seconds)?;
         for outcome in Disposition::ALL {
             let count = self.outcomes.get(outcome.name()).copied().unwrap_or(0);
             if count > 0 {
@@ -140,7 +141,7 @@ impl fmt::Display for Summary {
         for (limit, hits) in &self.limits {
             writeln!(f, "  limits.{limit} hit {} times", HumanCount(*hits))?;
         }
-        write!(f, "{} alerts", HumanCount(self.alerts))?;
+        write!(f, "{} alert{}", HumanCount(self.alerts), if self.alerts == 1 { "" } else { "s" })?;
         self.rule_table(f)
     }
 }

@@ -154,6 +154,19 @@ fn a_closed_output_ends_it_quietly() {
 }
 
 #[test]
+fn nobody_reading_the_words_changes_nothing() {
+    let folder = Folder::new();
+    folder.write("events.jsonl", "not json\n".to_owned() + &three_failures());
+    let mut command = folder.command(&["replay", "--rules", "rules.yml", "events.jsonl"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    drop(child.stderr.take());
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(json_lines(&String::from_utf8_lossy(&output.stdout)).len(), 1);
+}
+
+#[test]
 fn alerts_come_while_the_input_is_still_open() {
     let folder = Folder::new();
     let command = folder.command(&["replay", "--rules", "rules.yml"]);
