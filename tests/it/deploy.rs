@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Map, Value};
+use config::{Config, File, FileFormat};
+use serde_json::Value;
 
 mod alerting;
 mod compose;
@@ -38,29 +38,12 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The only document of a YAML file, as the JSON that says the same; aliases are replaced by what they stand for.
+/// A YAML file as the JSON that says the same; aliases are replaced by what they stand for.
 #[track_caller]
 fn yaml(path: &Path) -> Value {
-    let text = read(path);
-    let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let [document] = documents.as_slice() else { panic!("{}: not one document", path.display()) };
-    json(document)
-}
-
-fn json(node: &Yaml) -> Value {
-    match node {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => Value::from(*value),
-        Yaml::Value(Scalar::Integer(value)) => Value::from(*value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => Value::from(value.into_inner()),
-        Yaml::Value(Scalar::String(value)) => Value::from(value.as_ref()),
-        Yaml::Sequence(items) => items.iter().map(json).collect(),
-        Yaml::Mapping(entries) => {
-            let entry = |(key, value): (&Yaml, &Yaml)| (key.as_str().expect("a text as key").to_owned(), json(value));
-            Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
-        }
-        other => panic!("unexpected YAML: {other:?}"),
-    }
+    let source = File::from_str(&read(path), FileFormat::Yaml);
+    let parsed = Config::builder().add_source(source).build().and_then(Config::try_deserialize);
+    parsed.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The elements of a list that must be there.
