@@ -213,3 +213,16 @@ fn a_stopped_broker_keeps_its_data_for_a_restart() {
     broker.produce("kept", [Record::new("after")]);
     assert_eq!(payloads(&broker.read("kept", Isolation::Committed)), ["before", "after"]);
 }
+
+#[test]
+fn a_lonely_broker_refuses_writes_that_ask_for_two_replicas() {
+    let Some(broker) = kafka::private(&Options::default().follower()) else { return };
+    broker.create_topic("guarded", 1, &[("min.insync.replicas", "2")]);
+    broker.produce("guarded", [Record::new("on both")]);
+    broker.stop_follower();
+    let mut impatient = broker.client_config();
+    impatient.set("message.timeout.ms", "5000").set("retries", "0").set("enable.idempotence", "false");
+    let results = send(&impatient, "guarded", [Record::new("on one")]);
+    assert_eq!(results, [Err(KafkaError::MessageProduction(RDKafkaErrorCode::NotEnoughReplicas))]);
+    assert_eq!(payloads(&broker.read("guarded", Isolation::Committed)), ["on both"]);
+}

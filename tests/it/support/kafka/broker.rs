@@ -1,26 +1,25 @@
-//! Starts and stops one Kafka process: a `KRaft` node that is broker and controller, with its data in a temporary folder.
+//! A Kafka to test against: a `KRaft` node that is broker and controller, where asked for with a second broker.
 //!
 //! The harness itself talks to an inner listener without login, as the super user; what a test gives to the program
 //! under test is [`Broker::bootstrap_servers`], which asks for a login where the options name users.
 
-use std::fs::{self, File};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, ExitStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use tempfile::TempDir;
+use rdkafka::producer::BaseProducer;
 use uuid::Uuid;
 
 use super::install::Installation;
-use super::options::{Options, Ports};
+use super::node::Node;
+use super::options::{Options, Ports, Role};
+use super::produce::{self, Receipts};
 use super::unique;
-use crate::support::{children, net, peer, scratch, wait};
+use crate::support::{net, peer, wait};
 
 /// A cold Java on a busy machine takes a multiple of the usual two seconds.
 const START_PATIENCE: Duration = Duration::from_mins(2);
@@ -30,20 +29,19 @@ const START_ATTEMPTS: usize = 3;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A broker to test against; one that this process started ends with it.
-#[derive(Debug)]
+/// A broker, or a cluster of two; what this process started ends with it.
 pub struct Broker {
     bootstrap_servers: String,
     inner_servers: String,
-    server: Option<Server>,
+    /// `None` for a broker that somebody else runs.
+    cluster: Option<Cluster>,
+    producer: OnceLock<BaseProducer<Receipts>>,
 }
 
-#[derive(Debug)]
-struct Server {
-    installation: Installation,
-    cluster_id: String,
-    child: Mutex<Child>,
-    folder: TempDir,
+struct Cluster {
+    id: String,
+    first: Node,
+    follower: Option<Node>,
 }
 
 /// Why a start failed.
@@ -54,10 +52,16 @@ enum StartError {
     Failed(String),
 }
 
+impl From<String> for StartError {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
 impl Broker {
     /// A broker that somebody else runs, at `host:port`. It must answer.
     pub(super) fn named(address: &str) -> Result<Self, String> {
-        let broker = Self { bootstrap_servers: address.into(), inner_servers: address.into(), server: None };
+        let broker = Self::new(address.into(), address.into(), None);
         match broker.consumer().client().fetch_metadata(None, wait::PATIENCE) {
             Ok(_) => Ok(broker),
             Err(error) => Err(format!("the named Kafka broker {address} does not answer: {error}")),
@@ -82,25 +86,33 @@ impl Broker {
     }
 
     fn try_start(installation: &Installation, options: &Options) -> Result<Self, StartError> {
-        let folder = scratch::dir("kafka");
-        let ports = Ports { inner: net::free_port(), controller: net::free_port(), client: net::free_port() };
-        let properties = options.server_properties(&folder.path().join("data"), &ports);
-        fs::write(folder.path().join(PROPERTIES), properties).expect("a new folder can be written to");
-
         // As Kafka writes a cluster id: a UUID's bytes in base64.
-        let cluster_id = URL_SAFE_NO_PAD.encode(Uuid::new_v5(&Uuid::NAMESPACE_OID, unique("kafka").as_bytes()));
-        format_storage(installation, options, folder.path(), &cluster_id).map_err(StartError::Failed)?;
-
-        let child = Mutex::new(spawn_server(installation, folder.path()));
-        let server = Server { installation: installation.clone(), cluster_id, child, folder };
-        let bootstrap = if options.asks_for_login() { ports.client } else { ports.inner };
-        let broker = Self {
-            bootstrap_servers: format!("127.0.0.1:{bootstrap}"),
-            inner_servers: format!("127.0.0.1:{}", ports.inner),
-            server: Some(server),
+        let id = URL_SAFE_NO_PAD.encode(Uuid::new_v5(&Uuid::NAMESPACE_OID, unique("kafka").as_bytes()));
+        let controller = net::free_port();
+        let start = |role, ports| {
+            // The controller keeps the users.
+            let users = options.scram_users().filter(|_| matches!(role, Role::First));
+            Node::start(installation, &id, users, |data| options.server_properties(role, data, &ports))
         };
+        let ports = || Ports { inner: net::free_port(), controller, client: net::free_port() };
+        let first_ports = ports();
+        let bootstrap = if options.asks_for_login() { first_ports.client } else { first_ports.inner };
+        let address = |port| format!("127.0.0.1:{port}");
+        let (bootstrap, inner) = (address(bootstrap), address(first_ports.inner));
+
+        let first = start(Role::First, first_ports)?;
+        let follower = if options.has_follower() { Some(start(Role::Follower, ports())?) } else { None };
+        let broker = Self::new(bootstrap, inner, Some(Cluster { id, first, follower }));
         broker.wait_until_ready()?;
         Ok(broker)
+    }
+
+    fn new(bootstrap_servers: String, inner_servers: String, cluster: Option<Cluster>) -> Self {
+        Self { bootstrap_servers, inner_servers, cluster, producer: OnceLock::new() }
+    }
+
+    pub(super) fn has_follower(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.follower.is_some())
     }
 
     /// What the program under test is told: `host:port`.
@@ -130,55 +142,83 @@ impl Broker {
         config
     }
 
-    /// Ends the process at once, as a crash of its machine does. Data and ports stay for [`Broker::restart`].
+    /// Ends the broker at once, as a crash of its machine does. Data and ports stay for [`Broker::restart`].
     ///
     /// Panics for a broker that this process did not start.
+    #[track_caller]
     pub fn stop(&self) {
-        self.server().kill();
+        self.cluster().first.kill();
     }
 
     /// Starts a stopped broker again, on the same ports and the same data.
+    #[track_caller]
     pub fn restart(&self) {
-        let server = self.server();
-        server.kill();
-        *server.child() = spawn_server(&server.installation, server.folder.path());
-        match self.wait_until_ready() {
+        let restarted = self.cluster().first.restart().map_err(StartError::from);
+        match restarted.and_then(|()| self.wait_until_ready()) {
             Ok(()) => {}
             Err(StartError::PortTaken) => panic!("another process took the port of the stopped broker"),
             Err(StartError::Failed(reason)) => panic!("{reason}"),
         }
     }
 
+    /// Ends the second broker of [`Options::follower`] for good: topics with `min.insync.replicas=2` now refuse writes.
+    ///
+    /// Back when the first broker stands alone.
     #[track_caller]
-    fn server(&self) -> &Server {
-        self.server.as_ref().unwrap_or_else(|| panic!("{} is not this process's to stop", self.inner_servers))
+    pub fn stop_follower(&self) {
+        let follower = self.cluster().follower.as_ref();
+        follower.unwrap_or_else(|| panic!("{} has no follower", self.inner_servers)).kill();
+        wait::until("the follower to be given up", wait::PATIENCE, || match self.broker_count()? {
+            1 => Ok(()),
+            count => Err(format!("{count} brokers")),
+        });
     }
 
-    /// Connects until the broker names its cluster: a stranger on the same port would name another.
+    #[track_caller]
+    fn cluster(&self) -> &Cluster {
+        self.cluster.as_ref().unwrap_or_else(|| panic!("{} is not this process's to stop", self.inner_servers))
+    }
+
+    /// Connects until the broker names its cluster, as a stranger on the same port would not, and all its nodes.
     fn wait_until_ready(&self) -> Result<(), StartError> {
-        let server = self.server();
+        let cluster = self.cluster();
+        let nodes: Vec<&Node> = [&cluster.first].into_iter().chain(&cluster.follower).collect();
         let consumer = self.consumer();
         let ready = wait::try_until(START_PATIENCE, || {
-            if let Some(status) = server.exit_status() {
-                return Ok(Err(status));
+            if let Some(ended) = nodes.iter().find_map(|node| Some((*node, node.exit_status()?))) {
+                return Ok(Err(ended));
             }
             // librdkafka backs off between attempts, so it is asked only when something listens.
             TcpStream::connect(&self.inner_servers).map_err(|error| error.to_string())?;
             match consumer.client().fetch_cluster_id(METADATA_TIMEOUT) {
-                Some(id) if id == server.cluster_id => Ok(Ok(())),
-                Some(id) => Err(format!("a broker of another cluster answers, {id}")),
-                None => Err("it listens but does not answer".into()),
+                Some(id) if id == cluster.id => {}
+                Some(id) => return Err(format!("a broker of another cluster answers, {id}")),
+                None => return Err("it listens but does not answer".into()),
             }
+            let count = self.broker_count()?;
+            if count == nodes.len() { Ok(Ok(())) } else { Err(format!("{count} of {} nodes", nodes.len())) }
         });
-        let log = || server.log_tail();
         match ready {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) if log().contains("Address already in use") => Err(StartError::PortTaken),
-            Ok(Err(status)) => Err(StartError::Failed(format!("Kafka ended with {status}:\n{}", log()))),
+            Ok(Err((node, _))) if node.log_tail().contains("Address already in use") => Err(StartError::PortTaken),
+            Ok(Err((node, status))) => {
+                Err(StartError::Failed(format!("Kafka ended with {status}:\n{}", node.log_tail())))
+            }
             Err(seen) => {
-                Err(StartError::Failed(format!("Kafka is not ready after {START_PATIENCE:?}: {seen}\n{}", log())))
+                let log = cluster.first.log_tail();
+                Err(StartError::Failed(format!("Kafka is not ready after {START_PATIENCE:?}: {seen}\n{log}")))
             }
         }
+    }
+
+    fn broker_count(&self) -> Result<usize, String> {
+        let metadata = self.consumer().fetch_metadata(None, METADATA_TIMEOUT);
+        Ok(metadata.map_err(|error| format!("metadata: {error}"))?.brokers().len())
+    }
+
+    /// The harness's own producer, made when it is first needed.
+    pub(super) fn producer(&self) -> &BaseProducer<Receipts> {
+        self.producer.get_or_init(|| produce::producer(&self.client_config()))
     }
 
     /// A client for questions about the cluster; it sees what transactions hide.
@@ -187,59 +227,4 @@ impl Broker {
         config.set("isolation.level", "read_uncommitted");
         config.create().expect("the harness's own client configuration is right")
     }
-}
-
-impl Server {
-    fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn exit_status(&self) -> Option<ExitStatus> {
-        self.child().try_wait().expect("a started child can be waited for")
-    }
-
-    fn kill(&self) {
-        let mut child = self.child();
-        // Both fail only where it has already ended.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
-    fn log_tail(&self) -> String {
-        let log = fs::read(self.folder.path().join(LOG)).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-const PROPERTIES: &str = "server.properties";
-const LOG: &str = "kafka.log";
-
-fn spawn_server(installation: &Installation, folder: &Path) -> Child {
-    let log = File::options().create(true).append(true).open(folder.join(LOG)).expect("a new folder can be written to");
-    let mut command = installation.java("kafka.Kafka");
-    command
-        .current_dir(folder)
-        .arg(PROPERTIES)
-        .stdout(log.try_clone().expect("an open file can be shared"))
-        .stderr(log);
-    children::spawn(command).unwrap_or_else(|error| panic!("cannot start Java: {error}"))
-}
-
-fn format_storage(installation: &Installation, options: &Options, folder: &Path, id: &str) -> Result<(), String> {
-    let mut command = installation.java("kafka.tools.StorageTool");
-    command.current_dir(folder).args(["format", "--config", PROPERTIES, &format!("--cluster-id={id}")]);
-    for user in options.scram_users() {
-        command.arg("--add-scram").arg(user);
-    }
-    let output = command.output().map_err(|error| format!("cannot start Java: {error}"))?;
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(()) } else { Err(format!("Kafka could not format its storage:\n{out}{err}")) }
 }

@@ -1,12 +1,13 @@
 //! A real Apache Kafka for the tests: one broker that all tests share, and private ones for what cannot be shared.
 //!
 //! librdkafka's mock cluster knows no transactions, isolation, access control or quotas, so nothing about delivery can be
-//! proved on it. The broker comes from Maven Central (`install`), runs from a temporary folder (`broker`) and is asked
+//! proved on it. The broker comes from Maven Central (`install`), runs from a temporary folder (`broker`, `node`) and is asked
 //! through `topics`, `produce`, `read` and `acl`, which are all methods of [`Broker`].
 
 mod acl;
 mod broker;
 mod install;
+mod node;
 mod options;
 mod produce;
 mod read;

@@ -3,6 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
+/// The node that is the controller, too.
+pub(super) const FIRST_ID: i32 = 1;
+pub(super) const FOLLOWER_ID: i32 = 2;
+
 /// The ports of one node, all on 127.0.0.1.
 pub(super) struct Ports {
     /// For the harness and the broker itself, without login.
@@ -13,12 +17,22 @@ pub(super) struct Ports {
     pub(super) client: u16,
 }
 
+/// What a node is in its cluster.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    /// The controller, and a broker.
+    First,
+    /// A broker only.
+    Follower,
+}
+
 /// How a private broker differs from the shared one.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     properties: Vec<(String, String)>,
     users: Vec<(String, String)>,
     authorizer: bool,
+    follower: bool,
 }
 
 impl Options {
@@ -43,6 +57,19 @@ impl Options {
         self
     }
 
+    /// Adds a second broker, and makes topics live on both; [`super::Broker::stop_follower`] takes it away again.
+    ///
+    /// One broker alone accepts every write: it lowers `min.insync.replicas` to the number of replicas.
+    #[must_use]
+    pub fn follower(mut self) -> Self {
+        self.follower = true;
+        self
+    }
+
+    pub(super) fn has_follower(&self) -> bool {
+        self.follower
+    }
+
     pub(super) fn asks_for_login(&self) -> bool {
         !self.users.is_empty()
     }
@@ -56,20 +83,28 @@ impl Options {
     }
 
     /// The text of a properties file for one node that keeps its records in the folder `data`.
-    pub(super) fn server_properties(&self, data: &Path, ports: &Ports) -> String {
+    pub(super) fn server_properties(&self, role: Role, data: &Path, ports: &Ports) -> String {
         let Ports { inner, controller, client } = ports;
         let client = if self.asks_for_login() { format!(",CLIENT://127.0.0.1:{client}") } else { String::new() };
-        let addresses = [
-            ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
-            ("listeners", format!("INNER://127.0.0.1:{inner}{client},CONTROLLER://127.0.0.1:{controller}")),
-            ("advertised.listeners", format!("INNER://127.0.0.1:{inner}{client}")),
+        let brokers = format!("INNER://127.0.0.1:{inner}{client}");
+        let (id, roles, listeners) = match role {
+            Role::First => (FIRST_ID, "broker,controller", format!("{brokers},CONTROLLER://127.0.0.1:{controller}")),
+            Role::Follower => (FOLLOWER_ID, "broker", brokers.clone()),
+        };
+        let place = [
+            ("node.id", id.to_string()),
+            ("process.roles", roles.to_owned()),
+            ("controller.quorum.voters", format!("{FIRST_ID}@127.0.0.1:{controller}")),
+            ("listeners", listeners),
+            ("advertised.listeners", brokers),
             ("log.dirs", data.display().to_string()),
         ];
+        let replicas = if self.follower { "2" } else { "1" };
         let login = if self.asks_for_login() { self.login_properties() } else { Vec::new() };
         let authorizer: &[_] = if self.authorizer { &AUTHORIZER } else { &[] };
 
-        let fixed = NODE.iter().chain(authorizer).map(|&(name, value)| (name, value));
-        let owned = addresses.iter().map(|(name, value)| (*name, value.as_str()));
+        let fixed = NODE.iter().chain(authorizer).copied().chain(REPLICATION.map(|name| (name, replicas)));
+        let owned = place.iter().map(|(name, value)| (*name, value.as_str()));
         let chosen = login.iter().chain(&self.properties).map(|(name, value)| (name.as_str(), value.as_str()));
         // Of two lines with one name Java takes the later: a test has the last word.
         fixed.chain(owned).chain(chosen).fold(String::new(), |mut text, (name, value)| {
@@ -97,23 +132,29 @@ impl Options {
     }
 }
 
-/// Small internal topics, no replication, no waiting for more members of a group, and no topic by accident.
-const NODE: [(&str, &str); 15] = [
-    ("process.roles", "broker,controller"),
-    ("node.id", "1"),
+/// Small internal topics, no waiting for more members of a group, and no topic by accident.
+const NODE: [(&str, &str); 12] = [
     ("controller.listener.names", "CONTROLLER"),
     ("inter.broker.listener.name", "INNER"),
     ("listener.security.protocol.map", "INNER:PLAINTEXT,CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("auto.create.topics.enable", "false"),
     ("group.initial.rebalance.delay.ms", "0"),
+    // A crashed broker is given up this soon, and may come back only then.
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
     ("offsets.topic.num.partitions", "4"),
-    ("offsets.topic.replication.factor", "1"),
     ("transaction.state.log.num.partitions", "4"),
-    ("transaction.state.log.replication.factor", "1"),
     ("transaction.state.log.min.isr", "1"),
     ("share.coordinator.state.topic.num.partitions", "1"),
-    ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
+];
+
+/// Every topic stands on every broker, so that a group or a transaction survives the follower.
+const REPLICATION: [&str; 4] = [
+    "default.replication.factor",
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "share.coordinator.state.topic.replication.factor",
 ];
 
 /// The super user is whoever comes without a login: the harness, the broker itself and the controller.

@@ -1,17 +1,17 @@
 //! Writes records and waits until the broker has acknowledged every one of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message};
 
 use super::Broker;
 
-/// Longer than librdkafka itself tries; see `message.timeout.ms` below.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(20);
 
 /// A record to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,34 +72,50 @@ pub struct Position {
     pub offset: i64,
 }
 
+/// What became of a record.
+pub(super) type Delivery = Result<Position, KafkaError>;
+
 impl Broker {
     /// Writes all records, in order within a partition; gives their positions in the order given.
     #[track_caller]
     pub fn produce(&self, topic: &str, records: impl IntoIterator<Item = Record>) -> Vec<Position> {
-        let results = send(&self.client_config(), topic, records);
+        let results = send_with(self.producer(), topic, records);
         results.into_iter().map(|result| result.unwrap_or_else(|e| panic!("record for {topic}: {e}"))).collect()
     }
 }
 
 /// Writes all records with a client of this configuration, and tells for each what became of it.
-pub fn send(
-    config: &ClientConfig,
+#[track_caller]
+pub fn send(config: &ClientConfig, topic: &str, records: impl IntoIterator<Item = Record>) -> Vec<Delivery> {
+    send_with(&producer(config), topic, records)
+}
+
+/// A producer of this configuration. Making one takes half a second: it needs an id from the broker.
+#[track_caller]
+pub(super) fn producer(config: &ClientConfig) -> BaseProducer<Receipts> {
+    fast(config).create_with_context(Receipts).unwrap_or_else(|error| panic!("producer configuration: {error}"))
+}
+
+/// Threads may share a producer: each waits for its own records.
+fn send_with(
+    producer: &BaseProducer<Receipts>,
     topic: &str,
     records: impl IntoIterator<Item = Record>,
-) -> Vec<Result<Position, KafkaError>> {
-    let producer: BaseProducer<Deliveries> = fast(config)
-        .create_with_context(Deliveries::default())
-        .unwrap_or_else(|error| panic!("producer configuration: {error}"));
-    let deliveries = producer.context().clone();
-    for record in records {
-        let index = deliveries.push(Err(KafkaError::MessageProduction(RDKafkaErrorCode::InProgress)));
-        if let Err(error) = enqueue(&producer, topic, &record, index) {
-            deliveries.set(index, Err(error));
+) -> Vec<Delivery> {
+    let deliveries = Deliveries::default();
+    for (index, record) in records.into_iter().enumerate() {
+        deliveries.lock().push(None);
+        let receipt = Box::new(Receipt { deliveries: deliveries.clone(), index });
+        if let Err(error) = enqueue(producer, topic, &record, receipt) {
+            deliveries.lock()[index] = Some(Err(error));
         }
     }
-    // What is not acknowledged by then is still marked as in progress.
-    let _ = producer.flush(FLUSH_TIMEOUT);
-    deliveries.take()
+    // librdkafka reports each record in the end, be it that its `message.timeout.ms` is over.
+    while deliveries.lock().iter().any(Option::is_none) {
+        producer.poll(POLL);
+    }
+    let results = mem::take(&mut *deliveries.lock());
+    results.into_iter().flatten().collect()
 }
 
 /// The given configuration and, where it says nothing, large batches and a queue that holds a whole test's records.
@@ -121,8 +137,13 @@ fn fast(config: &ClientConfig) -> ClientConfig {
     fast
 }
 
-fn enqueue(producer: &BaseProducer<Deliveries>, topic: &str, record: &Record, index: usize) -> Result<(), KafkaError> {
-    let mut message = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, index);
+fn enqueue(
+    producer: &BaseProducer<Receipts>,
+    topic: &str,
+    record: &Record,
+    receipt: Box<Receipt>,
+) -> Result<(), KafkaError> {
+    let mut message = BaseRecord::<[u8], [u8], Box<Receipt>>::with_opaque_to(topic, receipt);
     message.partition = record.partition;
     message.key = record.key.as_deref();
     message.payload = record.payload.as_deref();
@@ -140,7 +161,7 @@ fn enqueue(producer: &BaseProducer<Deliveries>, topic: &str, record: &Record, in
         match producer.send(message) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
-                producer.poll(Duration::from_millis(100));
+                producer.poll(POLL);
                 message = rejected;
             }
             Err((error, _)) => return Err(error),
@@ -148,36 +169,35 @@ fn enqueue(producer: &BaseProducer<Deliveries>, topic: &str, record: &Record, in
     }
 }
 
-/// What became of each record, by its place in the order of sending.
-#[derive(Debug, Clone, Default)]
-struct Deliveries(std::sync::Arc<Mutex<Vec<Result<Position, KafkaError>>>>);
+/// What became of each record of one call, by its place in the order of sending; `None` while it is under way.
+#[derive(Clone, Default)]
+struct Deliveries(Arc<Mutex<Vec<Option<Delivery>>>>);
 
 impl Deliveries {
-    fn push(&self, result: Result<Position, KafkaError>) -> usize {
-        let mut results = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        results.push(result);
-        results.len() - 1
-    }
-
-    fn set(&self, index: usize, result: Result<Position, KafkaError>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[index] = result;
-    }
-
-    fn take(&self) -> Vec<Result<Position, KafkaError>> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Delivery>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Deliveries {}
+/// Goes with a record through librdkafka and back.
+pub(super) struct Receipt {
+    deliveries: Deliveries,
+    index: usize,
+}
 
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
+/// Hands each record's fate to the call that sent it.
+pub(super) struct Receipts;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+impl ClientContext for Receipts {}
+
+impl ProducerContext for Receipts {
+    type DeliveryOpaque = Box<Receipt>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, receipt: Box<Receipt>) {
         let result = match result {
             Ok(message) => Ok(Position { partition: message.partition(), offset: message.offset() }),
             Err((error, _)) => Err(error.clone()),
         };
-        self.set(index, result);
+        receipt.deliveries.lock()[receipt.index] = Some(result);
     }
 }

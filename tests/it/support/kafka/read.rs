@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{Message, Offset, Timestamp, TopicPartitionList};
 
 use super::{Broker, unique};
@@ -152,15 +153,17 @@ impl Reader {
             .set("fetch.queue.backoff.ms", "1")
             .set("queued.min.messages", "1000000");
         let consumer: BaseConsumer = config.create().expect("the harness's own client configuration is right");
-        let partitions = broker.partition_count(topic);
+        // Asked through this very client: one that does not know its topic yet waits half a second and looks again.
+        let metadata = consumer.fetch_metadata(Some(topic), QUERY_TIMEOUT);
+        let metadata = metadata.unwrap_or_else(|error| panic!("metadata of {topic}: {error}"));
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         assert!(partitions > 0, "there is no topic {topic} to read");
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..partitions {
+        for partition in metadata.topics()[0].partitions().iter().map(MetadataPartition::id) {
             let added = assignment.add_partition_offset(topic, partition, Offset::Beginning);
             added.expect("the beginning is a position");
         }
         consumer.assign(&assignment).unwrap_or_else(|error| panic!("assign {topic}: {error}"));
-        let partitions = assignment.count();
         Self { consumer, partitions, at_end: BTreeSet::new(), received: Vec::new() }
     }
 

@@ -10,6 +10,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 
 use super::Broker;
+use super::options::{FIRST_ID, FOLLOWER_ID};
 use crate::support::wait;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,12 +19,16 @@ impl Broker {
     /// Makes a topic with these settings (`retention.ms`, `max.message.bytes`, …); back when it can be written to.
     #[track_caller]
     pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let expected = usize::try_from(partitions).expect("a topic has a number of partitions");
+        // The first broker leads: what it has acknowledged can be read when the follower is gone.
+        let both: Vec<&[i32]> = vec![&[FIRST_ID, FOLLOWER_ID]; expected];
+        let replication =
+            if self.has_follower() { TopicReplication::Variable(&both) } else { TopicReplication::Fixed(-1) };
+        let mut topic = NewTopic::new(name, partitions, replication);
         topic.config.extend_from_slice(settings);
         expect_done("create", finish(self.admin().create_topics([&topic], &options())));
         wait::until(&format!("all leaders of topic {name}"), wait::PATIENCE, || {
             let leaders = self.leaders(name)?;
-            let expected = usize::try_from(partitions).unwrap_or(0);
             let all = leaders.len() == expected && leaders.iter().all(|leader| *leader >= 0);
             if all { Ok(()) } else { Err(format!("{leaders:?}")) }
         });
