@@ -2,8 +2,9 @@
 
 use crate::detect::time::{Span, Timestamp};
 
+use super::firing::Firing;
 use super::series::{Bounds, Placed};
-use super::slide::{Aggregate, Firing, Sliding};
+use super::slide::{Aggregate, Demand, Sliding};
 use super::values::{ValueHasher, ValueTable};
 
 /// How many matches of the window hold each value, and how many values have any.
@@ -118,14 +119,14 @@ impl DistinctWindow {
         sliding.remove_where(|value| value == stalest, |value| values.release(value, hasher));
     }
 
-    /// Of the windows that an arrival at `time` changed, the first that satisfies `holds` (value, clipped).
+    /// Of the windows that an arrival at `time` changed, the first that meets the demand.
     pub(in crate::detect) fn first_changed(
         &mut self,
         time: Timestamp,
         timespan: Span,
-        holds: impl Fn(f64, bool) -> bool,
+        demand: &Demand<'_>,
     ) -> Option<Firing> {
-        self.sliding.first_changed(time, timespan, holds)
+        self.sliding.first_changed(time, timespan, demand)
     }
 
     /// The first `count_max` distinct values of the window that ends at `end`, in order of first sight.

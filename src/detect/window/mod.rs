@@ -5,14 +5,30 @@
 //!
 //! Not suppression and not alerts: a window only says at which time its condition first holds.
 
+mod absence;
 mod distinct;
+mod firing;
+mod fresh;
+mod labels;
+mod neighbour;
+mod numeric;
+mod ordered;
 mod series;
 mod slide;
+mod spike;
 mod values;
 
+pub(super) use absence::AbsenceWindow;
 pub(super) use distinct::DistinctWindow;
+pub(super) use firing::{Firing, Note};
+pub(super) use fresh::FreshWindow;
+pub(super) use labels::{LabelCounts, Share};
+pub(super) use neighbour::{ChangeWindow, Place, VelocityWindow};
+pub(super) use numeric::{Percentile, RunningTotal, Total, TotalWindow};
+pub(super) use ordered::OrderedWindow;
 pub(super) use series::{Bounds, Placed};
-pub(super) use slide::{Aggregate, Firing, Sliding};
+pub(super) use slide::{Aggregate, Demand, Sliding};
+pub(super) use spike::{SpikeDemand, SpikeWindow};
 pub(super) use values::ValueHasher;
 
 /// The number of matches: the simplest aggregate.

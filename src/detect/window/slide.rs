@@ -4,8 +4,10 @@
 //! An arrival out of order is placed by binary search; then only the windows that it changes are visited, by moving
 //! the same aggregate back and forth or, where that is shorter, by filling an empty one.
 
+use crate::detect::rule::compiled::Condition;
 use crate::detect::time::{Span, Timestamp};
 
+use super::firing::{Firing, Note};
 use super::series::{Bounds, Placed, Series};
 
 /// Something kept over the matches of a window that matches can enter and leave in any order.
@@ -16,21 +18,50 @@ pub(in crate::detect) trait Aggregate {
     fn enter(&mut self, item: Self::Item);
     /// A match that had joined leaves.
     fn leave(&mut self, item: Self::Item);
-    /// What a condition is compared with.
+    /// What a condition is compared with, give or take [`Self::uncertainty`].
     fn value(&self) -> f64;
+    /// How far [`Self::value`] may be from the value that the definition gives.
+    fn uncertainty(&self) -> f64 {
+        0.0
+    }
+    /// The value that the definition gives, from the window's matches in order.
+    fn recount(&self, _items: impl Iterator<Item = Self::Item>) -> f64 {
+        self.value()
+    }
+    /// True if so much has moved since the value was last exact that counting anew pays.
+    fn is_stale(&self) -> bool {
+        false
+    }
+    /// Counts the window's matches anew.
+    fn refresh(&mut self, _items: impl Iterator<Item = Self::Item>) {}
+    /// False while the window holds too little for any condition.
+    fn is_meaningful(&self) -> bool {
+        true
+    }
     /// The same aggregate over no matches.
     fn emptied(&self) -> Self;
 }
 
-/// A condition came true for an arrival.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::detect) struct Firing {
-    /// The end of the first changed window that satisfies the condition.
-    pub(in crate::detect) at: Timestamp,
-    /// The value there.
-    pub(in crate::detect) observed: f64,
-    /// True if a limit had dropped matches from that window.
-    pub(in crate::detect) truncated: bool,
+/// What a window must satisfy.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::detect) struct Demand<'a> {
+    pub(in crate::detect) condition: &'a Condition,
+    /// True if matches that a limit dropped can only have made the condition truer.
+    pub(in crate::detect) bears_clipping: bool,
+}
+
+impl Demand<'_> {
+    /// Whether the window's value satisfies the condition; recounted only where the running value is too uncertain.
+    fn is_met<A: Aggregate>(&self, aggregate: &A, clipped: bool, items: impl Iterator<Item = A::Item>) -> bool {
+        if clipped && !self.bears_clipping || !aggregate.is_meaningful() {
+            return false;
+        }
+        let (value, uncertainty) = (aggregate.value(), aggregate.uncertainty());
+        if uncertainty > 0.0 && self.condition.bounds().any(|(_, bound)| (value - bound).abs() <= uncertainty) {
+            return self.condition.holds(aggregate.recount(items));
+        }
+        self.condition.holds(value)
+    }
 }
 
 /// A series and the aggregate over the window that ends at its newest match.
@@ -74,15 +105,15 @@ impl<A: Aggregate> View<'_, A> {
         }
     }
 
-    /// The first window that ends at a match in [`from`, `until`) and satisfies `holds`.
-    fn first(&mut self, from: Timestamp, until: Timestamp, holds: &impl Fn(f64, bool) -> bool) -> Option<Firing> {
+    /// The first window that ends at a match in [`from`, `until`) and meets the demand.
+    fn first(&mut self, from: Timestamp, until: Timestamp, demand: &Demand<'_>) -> Option<Firing> {
         let mut end = from;
         loop {
             self.move_to(end);
-            let observed = self.aggregate.value();
             let truncated = self.series.is_clipped(end, self.timespan);
-            if holds(observed, truncated) {
-                return Some(Firing { at: end, observed, truncated });
+            let items = self.series.entries.range(self.low..self.high).map(|entry| entry.item);
+            if demand.is_met(self.aggregate, truncated, items) {
+                return Some(Firing { at: end, observed: self.aggregate.value(), truncated, note: Note::None });
             }
             end = self.series.entries.get(self.high)?.time();
             if end >= until {
@@ -163,18 +194,22 @@ impl<A: Aggregate> Sliding<A> {
         }
     }
 
-    /// Of the windows that an arrival at `time` changed, the first that satisfies `holds` (value, clipped).
+    /// Of the windows that an arrival at `time` changed, the first that meets the demand.
     pub(in crate::detect) fn first_changed(
         &mut self,
         time: Timestamp,
         timespan: Span,
-        holds: impl Fn(f64, bool) -> bool,
+        demand: &Demand<'_>,
     ) -> Option<Firing> {
         let end = self.newest_end();
         if time >= end {
             let truncated = self.series.is_clipped(end, timespan);
-            let observed = self.newest.value();
-            return holds(observed, truncated).then_some(Firing { at: end, observed, truncated });
+            if self.newest.is_stale() {
+                self.newest.refresh(self.series.entries.range(self.start..).map(|entry| entry.item));
+            }
+            let items = self.series.entries.range(self.start..).map(|entry| entry.item);
+            let met = demand.is_met(&self.newest, truncated, items);
+            return met.then(|| Firing { at: end, observed: self.newest.value(), truncated, note: Note::None });
         }
         let until = time + timespan;
         let (low, high) = (self.series.after(time - timespan), self.series.after(time));
@@ -182,12 +217,12 @@ impl<A: Aggregate> Sliding<A> {
         if series.len() - high <= high - low {
             let aggregate = &mut self.newest;
             let mut view = View { series, timespan, low: self.start, high: series.len(), aggregate };
-            let firing = view.first(time, until, &holds);
+            let firing = view.first(time, until, demand);
             view.move_to(end);
             return firing;
         }
         let mut aggregate = self.newest.emptied();
-        View { series, timespan, low, high: low, aggregate: &mut aggregate }.first(time, until, &holds)
+        View { series, timespan, low, high: low, aggregate: &mut aggregate }.first(time, until, demand)
     }
 
     /// Drops every match whose item `is_unwanted`, as a limit does: its windows count as clipped.
@@ -219,6 +254,16 @@ impl<A: Aggregate> Sliding<A> {
     pub(in crate::detect) fn items(&self, end: Timestamp, timespan: Span) -> impl Iterator<Item = A::Item> + '_ {
         let (low, high) = (self.series.after(end - timespan), self.series.after(end));
         self.series.entries.range(low..high).map(|entry| entry.item)
+    }
+
+    /// The value of the window that ends at `end`, as the definition gives it.
+    pub(in crate::detect) fn recount(&self, end: Timestamp, timespan: Span) -> f64 {
+        self.newest.recount(self.items(end, timespan))
+    }
+
+    /// The aggregate over the newest window.
+    pub(in crate::detect) const fn aggregate(&self) -> &A {
+        &self.newest
     }
 
     /// Bytes on the heap, the aggregate's own excluded.

@@ -9,6 +9,14 @@ fn bounds(entries_max: usize) -> Bounds {
     Bounds { timespan: TIMESPAN, expired: Timestamp::BEFORE_ALL, entries_max }
 }
 
+fn condition(threshold: f64) -> Condition {
+    Condition { gte: Some(threshold), ..Condition::default() }
+}
+
+fn at_least(condition: &Condition) -> Demand<'_> {
+    Demand { condition, bears_clipping: true }
+}
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -18,10 +26,12 @@ fn count(times: &[i64], threshold: f64, entries_max: usize) -> Vec<Option<(i64, 
     let mut window = Sliding::new(Count::default());
     let arrivals =
         (0u64..).zip(times).map(|(id, time)| match window.place((at(*time), id), (), &bounds(entries_max), drop) {
-            Placed::At(_) => window.first_changed(at(*time), TIMESPAN, |count, _| count >= threshold),
+            Placed::At(_) => window.first_changed(at(*time), TIMESPAN, &at_least(&condition(threshold))),
             _ => None,
         });
-    arrivals.map(|firing| firing.map(|Firing { at, observed, truncated }| (at.millis(), observed, truncated))).collect()
+    arrivals
+        .map(|firing| firing.map(|Firing { at, observed, truncated, .. }| (at.millis(), observed, truncated)))
+        .collect()
 }
 
 #[test]
@@ -89,7 +99,7 @@ proptest! {
             prop_assert!(matches!(placed, Placed::At(_)) && evictions.values + evictions.entries == 0);
             seen.push((time, value));
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
-            let firing = window.first_changed(at(time), TIMESPAN, |count, _| count >= threshold as f64);
+            let firing = window.first_changed(at(time), TIMESPAN, &at_least(&condition(threshold as f64)));
             let expected = naive(&seen, time, threshold);
             prop_assert_eq!(firing.map(|firing| (firing.at.millis(), firing.observed)),
                 expected.map(|(end, count)| (end, f64::from(u32::try_from(count).expect("small")))));
