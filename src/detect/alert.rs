@@ -88,6 +88,47 @@ pub enum Details {
         /// The values; those of a tuple are joined by `, `.
         values: Vec<String>,
     },
+    /// `value_change`: the values of the earlier and the later match.
+    Change {
+        /// Of the earlier match; several values are joined by `, `.
+        from: String,
+        /// Of the later match.
+        to: String,
+    },
+    /// `geo_velocity`: the two places and the way between.
+    Journey {
+        /// Where the earlier match was.
+        from: Point,
+        /// Where the later match was.
+        to: Point,
+        /// Kilometres, less both accuracies.
+        distance_km: PlainNumber,
+        /// At least 1.
+        seconds: PlainNumber,
+    },
+    /// `new_value`: the value, and how many others the window held.
+    NewValue {
+        /// The first new value of the match.
+        value: String,
+        /// Values seen in the window before.
+        known: u32,
+    },
+    /// `spike`: what the buckets before let expect.
+    Spike {
+        /// Their mean.
+        mean: PlainNumber,
+        /// Their population deviation.
+        deviation: PlainNumber,
+    },
+}
+
+/// A point on the earth in degrees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// Latitude.
+    pub lat: PlainNumber,
+    /// Longitude.
+    pub lon: PlainNumber,
 }
 
 fn empty_object<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {

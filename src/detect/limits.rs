@@ -19,6 +19,8 @@ pub struct Limits {
     /// Longest group or set value kept as text, in bytes; a longer one is cut and marked with a hash of the whole, so
     /// that two values never become one.
     pub label_bytes: usize,
+    /// Matches per partition that wait for the end of an `absence`; the stalest goes first.
+    pub waiting: usize,
     /// Groups that one match may count in when its group-by values are lists.
     pub groups_per_match: usize,
 }
@@ -32,6 +34,7 @@ impl Default for Limits {
             window_entries: 4096,
             set_values: 4096,
             label_bytes: 512,
+            waiting: 100_000,
             groups_per_match: 16,
         }
     }
@@ -52,19 +55,22 @@ pub enum Limit {
     SetValues,
     /// A group or set value was cut.
     LabelBytes,
+    /// A match that waited was dropped before its time.
+    Waiting,
     /// A match had more group tuples than are counted.
     GroupsPerMatch,
 }
 
 impl Limit {
     /// Every limit, in label order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::EventBytes,
         Self::EventDepth,
         Self::Groups,
         Self::WindowEntries,
         Self::SetValues,
         Self::LabelBytes,
+        Self::Waiting,
         Self::GroupsPerMatch,
     ];
 
@@ -78,6 +84,7 @@ impl Limit {
             Self::WindowEntries => "window_entries",
             Self::SetValues => "set_values",
             Self::LabelBytes => "label_bytes",
+            Self::Waiting => "waiting",
             Self::GroupsPerMatch => "groups_per_match",
         }
     }

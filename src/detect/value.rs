@@ -107,15 +107,21 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text under which a scalar compares as a group or set value; `None` for absent, `null`, `""`, objects and
-    /// lists. `1` and `"1"` give the same text.
+    /// The text under which a scalar compares as a group value; `None` for absent, `null`, `""`, objects and lists.
     #[must_use]
     pub fn key_text(&self) -> Option<Cow<'_, str>> {
+        self.scalar_text().filter(|text| !text.is_empty())
+    }
+
+    /// The text under which a scalar compares as a counted value; `None` for absent, `null`, objects and lists. `1` and
+    /// `"1"` give the same text.
+    #[must_use]
+    pub fn scalar_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Bool(true) => Some(Cow::Borrowed("true")),
             Self::Bool(false) => Some(Cow::Borrowed("false")),
             Self::Number(number) => Some(number.canonical()),
-            Self::Text(text) if !text.is_empty() => Some(Cow::Borrowed(text)),
+            Self::Text(text) => Some(Cow::Borrowed(text)),
             _ => None,
         }
     }

@@ -144,7 +144,9 @@ impl Pipeline {
     }
 
     /// The end of a replay or a test: stream time passes everything, what was waiting is decided.
-    pub fn finish(&mut self, _partition: &mut Partition, _outcome: &mut BatchOutcome) {}
+    pub fn finish(&mut self, partition: &mut Partition, outcome: &mut BatchOutcome) {
+        self.engine.finish(&mut partition.state, &mut outcome.detected);
+    }
 }
 
 /// The same vector without its values, ready to borrow from another record.

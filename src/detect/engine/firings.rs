@@ -36,6 +36,8 @@ pub(super) struct Firings {
     fired: Vec<Fired>,
     raised: Vec<(usize, Alert)>,
     evidence: Option<Arc<Evidence>>,
+    /// Rules and groups in which the match at hand waits for its companion.
+    waiting: Vec<(usize, Box<[u8]>, Timestamp)>,
 }
 
 impl Firings {
@@ -53,6 +55,15 @@ impl Firings {
         self.raised.push((rule, alert));
     }
 
+    pub(super) fn wait(&mut self, rule: usize, key: &[u8], time: Timestamp) {
+        self.waiting.push((rule, key.into(), time));
+    }
+
+    /// Hands over what waits.
+    pub(super) fn take_waiting(&mut self) -> Vec<(usize, Box<[u8]>, Timestamp)> {
+        std::mem::take(&mut self.waiting)
+    }
+
     /// The match as evidence; an event's is made once and shared by all its rules.
     pub(super) fn evidence(&mut self, subject: &Match<'_, '_>) -> Arc<Evidence> {
         if subject.is_firing() {
@@ -61,11 +72,15 @@ impl Firings {
         Arc::clone(self.evidence.get_or_insert_with(|| subject.evidence()))
     }
 
-    /// The firings that a rule counts, in order of rule and group, with the bit of the rule's input.
+    /// The firings that a rule counts, in order of rule and group, with the bits of the rule's inputs.
     pub(super) fn read_by(&self, reader: &Rule) -> Vec<(Fired, u32)> {
-        let bit = |fired: &Fired| reader.inputs.iter().position(|input| input.input == Input::Firing(fired.rule));
-        let mut read: Vec<_> =
-            self.fired.iter().filter_map(|fired| bit(fired).map(|bit| (fired.clone(), 1 << bit))).collect();
+        let labels = |fired: &Fired| {
+            let inputs = reader.inputs.iter().enumerate();
+            let mine = inputs.filter(|(_, input)| input.input == Input::Firing(fired.rule));
+            mine.fold(0u32, |labels, (bit, _)| labels | 1 << bit)
+        };
+        let labelled = self.fired.iter().map(|fired| (fired.clone(), labels(fired)));
+        let mut read: Vec<_> = labelled.filter(|(_, labels)| *labels != 0).collect();
         read.sort_by(|(a, _), (b, _)| (a.rule, &a.key).cmp(&(b.rule, &b.key)));
         read
     }

@@ -7,8 +7,9 @@ mod firings;
 mod grouping;
 mod plan;
 mod raise;
+mod reading;
 mod step;
-mod values;
+mod summary;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::matcher::LabelSet;
 use super::outcome::Outcome;
 use super::rule::RuleSet;
 use super::state::PartitionState;
-use super::time::Span;
+use super::time::{Span, Timestamp};
 
 use firings::Firings;
 use grouping::{GroupKeys, Keys};
@@ -75,6 +76,7 @@ impl Engine {
     /// Decides one event: alerts, tallies and limits hit go into `outcome`.
     pub fn process(&mut self, state: &mut PartitionState, event: &Event<'_>, outcome: &mut Outcome) -> Lateness {
         let rules = Arc::clone(&self.rules);
+        self.decide_due(&rules, state, Some(event.time), outcome);
         state.advance(event.time, self.settings.lateness, &rules.rules);
         let late = event.time < state.horizon(self.settings.lateness);
         rules.matcher.labels(event.values, &mut self.labels);
@@ -91,6 +93,38 @@ impl Engine {
         }
         outcome.accepted += 1;
         Lateness::InTime
+    }
+
+    /// The end of a replay or a test: stream time passes everything, and what still waits is decided.
+    pub fn finish(&mut self, state: &mut PartitionState, outcome: &mut Outcome) {
+        let rules = Arc::clone(&self.rules);
+        self.decide_due(&rules, state, None, outcome);
+    }
+
+    /// Decides each match whose wait ends before `time`, or all that wait if that is none. Groups are forgotten only
+    /// after that, so stream time stands still meanwhile.
+    fn decide_due(
+        &mut self,
+        rules: &RuleSet,
+        state: &mut PartitionState,
+        time: Option<Timestamp>,
+        outcome: &mut Outcome,
+    ) {
+        while let Some(waiting) = state.next_due(&rules.rules, time) {
+            self.firings.begin();
+            self.keys.begin();
+            let event = waiting.event();
+            if !self.conclude_waiting(rules, state, &waiting, &Match::of_event(&event), outcome) {
+                continue;
+            }
+            for at in 0..self.plan.order().len() {
+                let rule = self.plan.order()[at];
+                if self.plan.reads_firings(rule) {
+                    self.arrive_firings(rules, state, rule, &event, outcome);
+                }
+            }
+            self.firings.finish(outcome);
+        }
     }
 
     /// Notes which rules count the event, under which labels. Of a late event, only single-event rules do.
@@ -112,7 +146,7 @@ impl Engine {
             let rule = self.plan.order()[at];
             let labels = std::mem::take(&mut self.touched[rule]);
             let grouping = self.plan.grouping(rule);
-            if labels != 0 {
+            if self.plan.counts(rule, labels) {
                 match grouping {
                     _ if self.plan.is_unquieted(rule) => self.alert_on_each(rules, rule, &subject, outcome),
                     Some(_) => together.push((rule, labels)),
@@ -173,7 +207,9 @@ impl Engine {
         if labels_by_key.is_empty() {
             outcome.rules[rule].missing_key += 1;
         }
-        for (key, labels) in labels_by_key {
+        for (key, labels) in
+            labels_by_key.into_iter().filter(|(_, labels)| self.plan.counts(rule, *labels)).collect::<Vec<_>>()
+        {
             self.visit(rules, state, (&key, &[(rule, labels)]), subject, outcome);
         }
     }

@@ -1,19 +1,19 @@
 //! From a firing to an alert.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::detect::alert::{Alert, Details, Evidence, Group, Window};
-use crate::detect::rule::compiled::PlainNumber;
+use crate::detect::alert::{Alert, Details, Evidence, Group, Point, Window};
+use crate::detect::rule::condition::PlainNumber;
 use crate::detect::rule::{Logic, Rule, RuleSet};
 use crate::detect::state::{self, RuleState, key};
 use crate::detect::time::Timestamp;
-use crate::detect::window::Firing;
+use crate::detect::window::{Firing, Note, Place};
 
+use super::reading::shown;
 use super::step::Match;
-use super::values::shown;
+use super::summary::summary;
 
 /// The namespace of alert ids, drawn once and fixed for ever.
 const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x8a0d_76f6_0c4e_5d55_b3e5_0e4d_7f3c_91a2);
@@ -35,23 +35,26 @@ pub(super) fn raise(raising: &Raising<'_, '_, '_>, state: &RuleState) -> Alert {
     let Raising { rules, index, key, firing, evidence, .. } = raising;
     let rule = &rules.rules[*index];
     let group = group(rules, rule, key);
-    let start = firing.at - rule.timespan;
-    let (window, evidence) = match rule.logic {
-        Logic::Event => (None, vec![Arc::clone(evidence)]),
-        _ => (Some(Window { start, end: firing.at }), state.evidence.within((start, firing.at), evidence)),
+    let at = firing.at;
+    let window = window(rule, at);
+    let evidence = match (rule.logic.clone(), window) {
+        (Logic::Event | Logic::Absence { .. }, _) | (_, None) => vec![Arc::clone(evidence)],
+        (_, Some(Window { start, end })) => state.evidence.within((start, end), evidence),
     };
+    let observed = observed(rule, state, firing);
+    let details = details(rule, state, firing, raising.evidence_max);
     Alert {
-        id: id(rule, &group, firing.at, raising.subject.event.id),
-        time: firing.at,
+        id: id(rule, &group, at, raising.subject.event.id),
+        time: at,
         rule: Arc::clone(&rule.header),
-        summary: summary(rules, rule, &group, firing.observed),
+        summary: summary(rules, rule, &group, observed, &details),
         group,
         window,
-        observed: (rule.logic != Logic::Event).then_some(PlainNumber(firing.observed)),
+        observed: observed.map(PlainNumber),
         condition: rule.condition.clone(),
         suppressed: raising.suppressed,
         truncated: firing.truncated,
-        details: details(rule, state, firing.at, raising.evidence_max),
+        details,
         evidence,
     }
 }
@@ -64,7 +67,7 @@ pub(super) fn raise_unquieted(rules: &RuleSet, index: usize, key: Option<&[u8]>,
         id: id(rule, &group, subject.time, subject.event.id),
         time: subject.time,
         rule: Arc::clone(&rule.header),
-        summary: summary(rules, rule, &group, 1.0),
+        summary: summary(rules, rule, &group, None, &Details::None),
         group,
         window: None,
         observed: None,
@@ -86,37 +89,48 @@ fn id(rule: &Rule, group: &Group, at: Timestamp, event_id: &str) -> Uuid {
     Uuid::new_v5(&ALERT_NAMESPACE, name.as_bytes())
 }
 
-fn details(rule: &Rule, state: &RuleState, end: Timestamp, count_max: usize) -> Details {
+fn window(rule: &Rule, at: Timestamp) -> Option<Window> {
+    match rule.logic {
+        Logic::Event => None,
+        Logic::Absence { wait } => Some(Window { start: at - rule.timespan, end: at + wait }),
+        _ => Some(Window { start: at - rule.timespan, end: at }),
+    }
+}
+
+/// The number that the definition gives; none for types without one. Speeds are rounded to a tenth for output.
+fn observed(rule: &Rule, state: &RuleState, firing: &Firing) -> Option<f64> {
     match (&rule.logic, &state.window) {
-        (Logic::ValueCount { fields, .. }, state::Window::Distinct(window)) => {
-            let values = window.values(end, rule.timespan, count_max).into_iter();
-            Details::Values { values: values.map(|value| shown(value, fields.len())).collect() }
+        (Logic::Event | Logic::ValueChange { .. } | Logic::NewValue { .. } | Logic::Absence { .. }, _) => None,
+        (Logic::GeoVelocity { .. }, _) => Some((firing.observed * 10.0).round() / 10.0),
+        (_, state::Window::Total(window)) => Some(window.sliding.recount(firing.at, rule.timespan)),
+        _ => Some(firing.observed),
+    }
+}
+
+fn details(rule: &Rule, state: &RuleState, firing: &Firing, count_max: usize) -> Details {
+    match (&state.window, firing.note) {
+        (state::Window::Distinct(window), _) => {
+            let values = window.values(firing.at, rule.timespan, count_max);
+            Details::Values { values: values.iter().map(|value| shown(value)).collect() }
+        }
+        (state::Window::Change(window), Note::Pair { earlier, later }) => {
+            Details::Change { from: shown(window.text(earlier)), to: shown(window.text(later)) }
+        }
+        (state::Window::Velocity(window), Note::Pair { earlier, later }) => {
+            let (from, to, journey) = window.journey(earlier, later);
+            let (distance_km, seconds) = (PlainNumber(journey.distance_km), PlainNumber(journey.seconds));
+            Details::Journey { from: point(from), to: point(to), distance_km, seconds }
+        }
+        (state::Window::Fresh(window), Note::NewValue { value, known }) => {
+            Details::NewValue { value: window.text(value).to_owned(), known }
+        }
+        (_, Note::Spike { mean, deviation }) => {
+            Details::Spike { mean: PlainNumber(mean), deviation: PlainNumber(deviation) }
         }
         _ => Details::None,
     }
 }
 
-/// `jwt.sub ann: 8 distinct service.name in 5m (threshold 8)`.
-fn summary(rules: &RuleSet, rule: &Rule, group: &Group, observed: f64) -> String {
-    let mut text = String::new();
-    for (index, (name, value)) in group.0.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{comma}{name} {value}");
-    }
-    if !group.0.is_empty() {
-        text.push_str(": ");
-    }
-    let timespan = rule.timespan;
-    let threshold = rule.condition.as_ref().map(|condition| format!(" (threshold {condition})")).unwrap_or_default();
-    let _ = match &rule.logic {
-        Logic::Event => write!(text, "{}", rule.header.title),
-        Logic::EventCount { .. } => write!(text, "{observed} events in {timespan}{threshold}"),
-        Logic::ValueCount { fields, .. } => {
-            let names: Vec<_> = fields.iter().map(|field| rules.fields.path(*field)).collect();
-            write!(text, "{observed} distinct {} in {timespan}{threshold}", names.join(", "))
-        }
-        _ => unreachable!("the compiler refuses the types that do not fire yet"),
-    };
-    text
+fn point(place: Place) -> Point {
+    Point { lat: PlainNumber(place.latitude), lon: PlainNumber(place.longitude) }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::detect::alert::Evidence;
 use crate::detect::event::Event;
@@ -11,15 +10,16 @@ use crate::detect::fields::Slot;
 use crate::detect::limits::Limit;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Logic, RuleSet};
-use crate::detect::state::{Arrival, Frame, Group, PartitionState};
+use crate::detect::state::{Arrival, Arrived, Frame, Group, PartitionState, RuleState, Waiting, Window, wait};
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
-use crate::detect::window::{Bounds, Placed, ValueHasher};
+use crate::detect::window::{Bounds, Firing, Note, Placed, ValueHasher};
 
-use super::Engine;
 use super::firings::{Fired, Firings};
+use super::plan::Plan;
 use super::raise::{Raising, raise};
-use super::values::counted_values;
+use super::reading::Read;
+use super::{Engine, EngineSettings};
 
 /// A rule that counts a match, and under which of its labels: bits of its inputs.
 pub(super) type Reader = (usize, u32);
@@ -55,7 +55,8 @@ impl<'e, 'o> Match<'e, 'o> {
     /// 64 bits over the event's id and the labels; the same on every machine, because snapshots keep it. It only ever
     /// tells apart the matches of one rule, group and millisecond.
     fn fingerprint(&self, labels: u32) -> u64 {
-        xxh3_64_with_seed(self.event.id.as_bytes(), u64::from(labels))
+        // The labels are mixed in by hand: as a seed, they shine through the hash of an id of a few bytes.
+        xxh3_64(self.event.id.as_bytes()) ^ u64::from(labels).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 
     pub(super) fn evidence(&self) -> Arc<Evidence> {
@@ -66,6 +67,8 @@ impl<'e, 'o> Match<'e, 'o> {
 /// Everything that stays the same while one match goes through one group.
 struct Visit<'a, 'e, 'o> {
     rules: &'a RuleSet,
+    plan: &'a Plan,
+    settings: &'a EngineSettings,
     subject: &'a Match<'e, 'o>,
     key: &'a [u8],
     /// T - L.
@@ -112,21 +115,48 @@ impl Engine {
         subject: &Match<'_, '_>,
         outcome: &mut Outcome,
     ) {
-        let Self { settings, firings, .. } = self;
-        let bounds = (&settings.limits, settings.lateness);
-        state.make_sure_of(key, &rules.rules, bounds, outcome);
-        let horizon = state.horizon(settings.lateness);
-        let visit = Visit { rules, subject, key, horizon, hasher: state.hasher().clone() };
+        let Self { settings, firings, plan, .. } = self;
+        state.make_sure_of(key, &rules.rules, (&settings.limits, settings.lateness), outcome);
+        let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
+        let visit = Visit { rules, plan, settings, subject, key, horizon, hasher };
         let mut group = state.group(key);
         let (mut bytes_before, mut bytes_after) = (group.own_bytes(), 0);
         for reader in readers {
-            let (before, after) = visit.step(&mut group, *reader, settings, firings, outcome);
+            let (before, after) = visit.step(&mut group, *reader, firings, outcome);
             bytes_before += before;
             bytes_after += after;
         }
         bytes_after += group.own_bytes();
         drop(group);
         state.resized(bytes_before, bytes_after);
+        for (rule, key, time) in firings.take_waiting() {
+            let waiting = Waiting::new((rule, &key), time, subject.event, plan.is_read(rule));
+            state.wait(waiting, settings.limits.waiting, outcome);
+        }
+    }
+
+    /// The wait of a match has ended: true if it fires.
+    pub(super) fn conclude_waiting(
+        &mut self,
+        rules: &RuleSet,
+        state: &PartitionState,
+        waiting: &Waiting,
+        subject: &Match<'_, '_>,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let Self { settings, firings, plan, .. } = self;
+        let rule = &rules.rules[waiting.rule];
+        let Some(mut group) = state.find_group(&waiting.key) else { return false };
+        let Some(held) = group.find(waiting.rule) else { return false };
+        let Window::Absence(window) = &held.window else { return false };
+        if !window.is_alone(waiting.time, rule.timespan, wait(rule)) {
+            return false;
+        }
+        let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
+        let visit = Visit { rules, plan, settings, subject, key: &waiting.key, horizon, hasher };
+        let firing = Firing { at: waiting.time, observed: 0.0, truncated: false, note: Note::None };
+        visit.fire(held, waiting.rule, firing, firings, outcome);
+        true
     }
 }
 
@@ -136,59 +166,67 @@ impl Visit<'_, '_, '_> {
         &self,
         group: &mut Group,
         (index, labels): Reader,
-        settings: &super::EngineSettings,
         firings: &mut Firings,
         outcome: &mut Outcome,
     ) -> (usize, usize) {
-        let Self { rules, subject, key, horizon, hasher } = self;
-        let rule = &rules.rules[index];
-        let values = match &rule.logic {
-            Logic::ValueCount { fields, .. } => counted_values(fields, subject, &settings.limits, outcome),
-            _ => SmallVec::new(),
-        };
-        if values.is_empty() && matches!(rule.logic, Logic::ValueCount { .. }) {
-            return (0, 0);
-        }
-        let state = group.state(index, rule, *horizon);
-        let before = state.heap_bytes();
-        let bounds = Bounds {
-            timespan: rule.timespan,
-            expired: *horizon - rule.timespan,
-            entries_max: settings.limits.window_entries.max(1),
-        };
-        let frame = Frame { bounds, values_max: settings.limits.set_values.max(1), hasher };
-        let arrival = Arrival { time: subject.time, id: subject.fingerprint(labels), values: &values };
-        if !account(state.window.take(&arrival, &frame), index, outcome) {
-            return (before, state.heap_bytes());
-        }
-        state.newest = state.newest.max(subject.time);
-        let evidence = firings.evidence(subject);
-        state.evidence.expire(bounds.expired);
-        state.evidence.add(Arc::clone(&evidence), settings.evidence_max);
-        let condition = rule.logic.condition();
-        let holds = |value: f64, clipped: bool| (!clipped || condition.is_monotone()) && condition.holds(value);
-        if let Some(firing) = state.window.first_changed(subject.time, rule.timespan, holds) {
-            outcome.rules[index].firings += 1;
-            firings.fired(Fired { rule: index, key: (*key).into(), at: firing.at });
-            if rule.alerts {
-                match state.memory.fire(firing.at, rule.suppress) {
-                    None => outcome.rules[index].suppressed += 1,
-                    Some(suppressed) => {
-                        outcome.rules[index].alerts += 1;
-                        let evidence_max = settings.evidence_max;
-                        let raising =
-                            Raising { rules, index, key, subject, firing, suppressed, evidence, evidence_max };
-                        firings.raised(index, raise(&raising, state));
-                    }
-                }
+        let Self { subject, settings: EngineSettings { limits, .. }, horizon, .. } = *self;
+        let rule = &self.rules.rules[index];
+        let Some(read) = Read::of(&rule.logic, subject, limits, outcome) else { return (0, 0) };
+        let before = group.find(index).map_or(0, |held| held.heap_bytes());
+        let state = group.state(index, rule, horizon);
+        let expired = horizon.min(horizon + self.settings.lateness - self.plan.lag(index)) - rule.timespan;
+        let bounds = Bounds { timespan: rule.timespan, expired, entries_max: limits.window_entries.max(1) };
+        let stream_time = horizon + self.settings.lateness;
+        let frame = Frame { bounds, stream_time, horizon, values_max: limits.set_values.max(1), hasher: &self.hasher };
+        let id = subject.fingerprint(labels);
+        let arrival = Arrival { time: subject.time, id, labels, reading: read.lend() };
+        let arrived = state.window.take(&arrival, &frame, rule);
+        if account(&arrived, index, outcome) {
+            state.newest = state.newest.max(subject.time);
+            state.evidence.expire(expired);
+            state.evidence.add(firings.evidence(subject), self.settings.evidence_max);
+            if arrived.waits {
+                firings.wait(index, self.key, subject.time);
+            }
+            if let Some(firing) = arrived.firing {
+                self.fire(state, index, firing, firings, outcome);
             }
         }
         (before, state.heap_bytes())
     }
+
+    /// A rule fires: a match for the rules that read it and, unless suppressed, an alert.
+    fn fire(&self, state: &mut RuleState, index: usize, firing: Firing, firings: &mut Firings, outcome: &mut Outcome) {
+        let rule = &self.rules.rules[index];
+        let tally = &mut outcome.rules[index];
+        tally.firings += 1;
+        if self.plan.is_read(index) {
+            firings.fired(Fired { rule: index, key: self.key.into(), at: firing.at });
+        }
+        if !rule.alerts {
+            return;
+        }
+        let Some(suppressed) = state.memory.fire(firing.at, rule.suppress) else {
+            tally.suppressed += 1;
+            return;
+        };
+        tally.alerts += 1;
+        let raising = Raising {
+            rules: self.rules,
+            index,
+            key: self.key,
+            subject: self.subject,
+            firing,
+            suppressed,
+            evidence: firings.evidence(self.subject),
+            evidence_max: self.settings.evidence_max,
+        };
+        firings.raised(index, raise(&raising, state));
+    }
 }
 
 /// Counts what became of a match; true if it is in S(g) now.
-fn account(arrived: crate::detect::state::Arrived, index: usize, outcome: &mut Outcome) -> bool {
+fn account(arrived: &Arrived, index: usize, outcome: &mut Outcome) -> bool {
     for _ in 0..arrived.entries_dropped {
         outcome.hit(Limit::WindowEntries);
     }

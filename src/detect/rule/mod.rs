@@ -13,7 +13,7 @@ pub mod problem;
 mod schema;
 mod yaml;
 
-pub use compile::{Compiled, Options, Source, compile, is_supported};
+pub use compile::{Compiled, Options, Source, compile};
 pub use compiled::{Level, Rule, RuleHeader, RuleSet};
 pub use logic::Logic;
 pub use problem::{Code, Problem, Severity};

@@ -176,8 +176,6 @@ codes! {
         UnknownSelection = "unknown-selection",
         /// Not a type of correlation or anomaly.
         UnknownType = "unknown-type",
-        /// A type that this version does not run yet.
-        UnsupportedType = "unsupported-type",
         /// A condition without a bound.
         EmptyCondition = "empty-condition",
         /// A reference to nothing.

@@ -1,13 +1,11 @@
 //! Everything that is held about one group: a window and an alert memory for each rule that has seen it.
 
-use std::borrow::Cow;
-
 use crate::detect::rule::{Logic, Rule};
 use crate::detect::time::{Span, Timestamp};
-use crate::detect::window::{Bounds, Count, DistinctWindow, Firing, Placed, Sliding, ValueHasher};
 
 use super::evidence::EvidenceRing;
 use super::suppression::AlertMemory;
+use super::window::Window;
 
 /// One group's entry in its partition.
 #[derive(Clone, Debug, Default)]
@@ -27,17 +25,6 @@ pub(in crate::detect) struct RuleState {
     pub(in crate::detect) evidence: EvidenceRing,
 }
 
-/// The matches that a rule's logic needs.
-#[derive(Clone, Debug)]
-pub(in crate::detect) enum Window {
-    /// A single-event rule remembers its alerts and no matches.
-    None,
-    /// `event_count`.
-    Count(Box<Sliding<Count>>),
-    /// `value_count`.
-    Distinct(Box<DistinctWindow>),
-}
-
 impl Group {
     /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L).
     pub(in crate::detect) fn state(&mut self, index: usize, rule: &Rule, horizon: Timestamp) -> &mut RuleState {
@@ -54,6 +41,11 @@ impl Group {
                 &mut self.rules[at]
             }
         }
+    }
+
+    /// What `rule` holds, if it has seen this group.
+    pub(in crate::detect) fn find(&mut self, rule: usize) -> Option<&mut RuleState> {
+        self.position(rule).ok().map(|at| &mut self.rules[at])
     }
 
     fn position(&self, rule: usize) -> Result<usize, usize> {
@@ -100,17 +92,11 @@ impl Group {
 
 impl RuleState {
     fn new(index: usize, rule: &Rule) -> Self {
-        let window = match rule.logic {
-            Logic::Event => Window::None,
-            Logic::EventCount { .. } => Window::Count(Box::new(Sliding::new(Count::default()))),
-            Logic::ValueCount { .. } => Window::Distinct(Box::default()),
-            _ => unreachable!("the compiler refuses the types that have no window yet"),
-        };
         Self {
             rule: u16::try_from(index).expect("the compiler bounds the rules"),
             memory: AlertMemory::default(),
             newest: Timestamp::BEFORE_ALL,
-            window,
+            window: Window::new(rule),
             evidence: EvidenceRing::default(),
         }
     }
@@ -126,12 +112,7 @@ impl RuleState {
 
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        let window = match &self.window {
-            Window::None => 0,
-            Window::Count(window) => size_of_val(&**window) + window.heap_bytes(),
-            Window::Distinct(window) => size_of_val(&**window) + window.heap_bytes(),
-        };
-        window + self.evidence.heap_bytes()
+        self.window.heap_bytes() + self.evidence.heap_bytes()
     }
 }
 
@@ -139,77 +120,8 @@ impl RuleState {
 fn retention(rule: &Rule) -> Span {
     match rule.logic {
         Logic::Event => Span::ZERO,
-        Logic::EventCount { .. } | Logic::ValueCount { .. } => rule.timespan,
-        _ => unreachable!("the compiler refuses the types that have no window yet"),
-    }
-}
-
-/// A match as a window takes it.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::detect) struct Arrival<'a> {
-    pub(in crate::detect) time: Timestamp,
-    /// Fingerprint of the event's id and the labels.
-    pub(in crate::detect) id: u64,
-    /// The values that a `value_count` counts, at least one; nothing else reads them.
-    pub(in crate::detect) values: &'a [Cow<'a, str>],
-}
-
-/// What bounds a window, and the hash of its values.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::detect) struct Frame<'a> {
-    pub(in crate::detect) bounds: Bounds,
-    pub(in crate::detect) values_max: usize,
-    pub(in crate::detect) hasher: &'a ValueHasher,
-}
-
-/// What became of an arrival, with the limits that it hit.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::detect) struct Arrived {
-    pub(in crate::detect) placed: Placed,
-    pub(in crate::detect) entries_dropped: u32,
-    pub(in crate::detect) values_dropped: u32,
-}
-
-impl Window {
-    /// Expires what no arrival can need, then takes the arrival if it is new.
-    pub(in crate::detect) fn take(&mut self, arrival: &Arrival<'_>, frame: &Frame<'_>) -> Arrived {
-        let Frame { bounds, values_max, hasher } = frame;
-        let key = (arrival.time, arrival.id);
-        let nothing_dropped = |placed| Arrived { placed, entries_dropped: 0, values_dropped: 0 };
-        match self {
-            Self::None => nothing_dropped(Placed::At(0)),
-            Self::Count(window) => {
-                window.expire(bounds.expired, drop);
-                if window.holds(key.0, key.1, ()) {
-                    return nothing_dropped(Placed::Duplicate);
-                }
-                let mut entries_dropped = 0;
-                let placed = window.place(key, (), bounds, |()| entries_dropped += 1);
-                entries_dropped += u32::from(placed == Placed::Dropped);
-                Arrived { placed, entries_dropped, values_dropped: 0 }
-            }
-            Self::Distinct(window) => {
-                window.expire(bounds.expired, hasher);
-                if window.holds(key.0, key.1) {
-                    return nothing_dropped(Placed::Duplicate);
-                }
-                let (placed, evictions) = window.place(key, arrival.values, (bounds, *values_max), hasher);
-                Arrived { placed, entries_dropped: evictions.entries, values_dropped: evictions.values }
-            }
-        }
-    }
-
-    /// Of the windows that an arrival at `time` changed, the first that satisfies `holds` (value, clipped).
-    pub(in crate::detect) fn first_changed(
-        &mut self,
-        time: Timestamp,
-        timespan: Span,
-        holds: impl Fn(f64, bool) -> bool,
-    ) -> Option<Firing> {
-        match self {
-            Self::None => Some(Firing { at: time, observed: 1.0, truncated: false }),
-            Self::Count(window) => window.first_changed(time, timespan, holds),
-            Self::Distinct(window) => window.first_changed(time, timespan, holds),
-        }
+        Logic::Spike { history, .. } => rule.timespan.times(i64::from(history) + 1),
+        Logic::Absence { wait } => rule.timespan + wait,
+        _ => rule.timespan,
     }
 }

@@ -8,6 +8,8 @@ mod evidence;
 mod group;
 pub(super) mod key;
 mod suppression;
+mod waiting;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +24,11 @@ use super::time::{Span, Timestamp};
 use super::window::ValueHasher;
 
 use eviction::Evictions;
-pub(super) use group::{Arrival, Arrived, Frame, Group, RuleState, Window};
+pub(super) use group::{Group, RuleState};
 use key::GroupKey;
+use waiting::WaitingRoom;
+pub(super) use waiting::{Waiting, wait};
+pub(super) use window::{Arrival, Arrived, Frame, Reading, Window, labels_with};
 
 /// How coarse the wheel is: groups are swept in steps of a minute of stream time.
 const WHEEL_STEP_MS: i64 = 60_000;
@@ -37,6 +42,9 @@ pub struct PartitionState {
     /// Groups by the step in which they may first be swept; one entry a group.
     wheel: BTreeMap<i64, Vec<GroupKey>>,
     evictions: Evictions,
+    waiting: WaitingRoom,
+    /// How many events have arrived.
+    arrivals: u64,
     bytes: usize,
 }
 
@@ -52,6 +60,8 @@ impl PartitionState {
             stream_time: Timestamp::BEFORE_ALL,
             wheel: BTreeMap::new(),
             evictions: Evictions::default(),
+            waiting: WaitingRoom::default(),
+            arrivals: 0,
             bytes: 0,
         }
     }
@@ -81,6 +91,7 @@ impl PartitionState {
     /// Stream time advances to `time`, if that is later; groups past their time are swept.
     pub(super) fn advance(&mut self, time: Timestamp, lateness: Span, rules: &[Rule]) {
         self.stream_time = self.stream_time.max(time);
+        self.arrivals += 1;
         let horizon = self.stream_time - lateness;
         while let Some(step) = self.wheel.first_entry()
             && *step.key() < step_of(horizon)
@@ -126,6 +137,7 @@ impl PartitionState {
         while self.groups.len() >= limits.groups.max(1) {
             let Some((key, group)) = self.evictions.stalest(&self.groups) else { break };
             self.bytes -= entry_bytes(&key, &group);
+            self.waiting.forget(&key);
             self.evictions.remember(key, group.running(rules, horizon), limits.groups);
             outcome.hit(Limit::Groups);
         }
@@ -135,6 +147,23 @@ impl PartitionState {
         self.wheel.entry(step_of(self.stream_time)).or_default().push(Arc::clone(&key));
         self.evictions.added(&key);
         self.groups.insert(key, group);
+    }
+
+    /// Lets a match of the event that arrived last wait for its companion.
+    pub(super) fn wait(&mut self, waiting: Waiting, count_max: usize, outcome: &mut Outcome) {
+        if self.waiting.add(waiting, self.arrivals, count_max) {
+            outcome.hit(Limit::Waiting);
+        }
+    }
+
+    /// The next match whose wait ends before `time`, or any that waits if that is none.
+    pub(super) fn next_due(&mut self, rules: &[Rule], time: Option<Timestamp>) -> Option<Waiting> {
+        self.waiting.next_due(rules, time)
+    }
+
+    /// The entry of a group, if it has one.
+    pub(super) fn find_group(&self, key: &[u8]) -> Option<RefMut<'_, GroupKey, Group>> {
+        self.groups.get_mut(key)
     }
 
     /// A group's entry grew or shrank.

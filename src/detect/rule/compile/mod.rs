@@ -18,11 +18,10 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::compiled::RuleSet;
-use super::document::{self, Body, Document};
-use super::problem::{Code, Fault, Problem, Severity};
+use super::document::{self, Document};
+use super::problem::{Fault, Problem, Severity};
 use crate::detect::limits::Limits;
 use crate::detect::matcher::LogSource;
-use crate::detect::rule::logic::Logic;
 use crate::detect::time::Span;
 
 /// A rule file.
@@ -56,12 +55,6 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// True if the engine runs this type. The only place that says so.
-#[must_use]
-pub const fn is_supported<F>(logic: &Logic<F>) -> bool {
-    matches!(logic, Logic::Event | Logic::EventCount { .. } | Logic::ValueCount { .. })
-}
-
 /// Compiles files into one rule set.
 ///
 /// The set does not depend on the order of the files. Fails with every problem, warnings included, in order of file
@@ -74,15 +67,6 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
         let (read, all) = document::read(file, source.path, source.text, &mut context.problems);
         documents.extend(read);
         is_complete &= all;
-    }
-    for document in &documents {
-        if let Some(Body::Window(window)) = &document.body
-            && let Some(logic) = window.logic.as_ref().filter(|logic| !is_supported(*logic))
-        {
-            let kind = logic.kind();
-            let message = format!("the type {kind} is not supported by this version");
-            context.report(document, Fault::new(Code::UnsupportedType, window.type_at, message));
-        }
     }
     lints::check(&documents, &mut context);
     let names = names::Names::new(&documents, is_complete, &mut context);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::detect::matcher::LabelSet;
 use crate::detect::rule::compiled::Input;
+use crate::detect::rule::problem::Code;
 use crate::detect::value::{Number, Value};
 
 /// Rules in one file.

@@ -1,0 +1,115 @@
+//! Matches of `absence` rules whose companion may still come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::detect::event::{Event, Origin};
+use crate::detect::rule::{Logic, Rule};
+use crate::detect::time::{Span, Timestamp};
+use crate::detect::value::{Number, Value};
+
+/// A match that waits. What outer rules would read of its event is kept only where there are such rules.
+#[derive(Clone, Debug)]
+pub(in crate::detect) struct Waiting {
+    pub(in crate::detect) rule: usize,
+    pub(in crate::detect) key: Box<[u8]>,
+    pub(in crate::detect) time: Timestamp,
+    id: Box<str>,
+    origin: Origin,
+    values: Vec<Value<'static>>,
+}
+
+impl Waiting {
+    /// A match at `time` of an event, with the event's values if `keeps_values`.
+    pub(in crate::detect) fn new(
+        (rule, key): (usize, &[u8]),
+        time: Timestamp,
+        event: &Event<'_>,
+        keeps_values: bool,
+    ) -> Self {
+        let values = if keeps_values { event.values.iter().map(owned).collect() } else { Vec::new() };
+        Self { rule, key: key.into(), time, id: event.id.into(), origin: event.origin.clone(), values }
+    }
+
+    /// The event of the match.
+    pub(in crate::detect) fn event(&self) -> Event<'_> {
+        Event { time: self.time, id: &self.id, origin: &self.origin, values: &self.values }
+    }
+}
+
+fn owned(value: &Value<'_>) -> Value<'static> {
+    match value {
+        Value::Absent => Value::Absent,
+        Value::Null => Value::Null,
+        Value::Bool(value) => Value::Bool(*value),
+        Value::Number(Number::Integer(integer)) => Value::Number(Number::Integer(*integer)),
+        // A text that spells a number is one wherever a rule reads it.
+        Value::Number(number) => Value::Text(number.canonical().into_owned().into()),
+        Value::Text(text) => Value::Text(text.clone().into_owned().into()),
+        Value::List(elements) => Value::List(elements.iter().map(owned).collect()),
+        Value::Object => Value::Object,
+    }
+}
+
+/// Everything that waits in a partition, for each rule in order of (time, arrival, group).
+#[derive(Debug, Default)]
+pub(in crate::detect) struct WaitingRoom {
+    rules: BTreeMap<usize, BTreeMap<Place, Waiting>>,
+    count: usize,
+}
+
+type Place = (Timestamp, u64, Arc<[u8]>);
+
+impl WaitingRoom {
+    /// Lets a match of the event with number `arrival` wait; at the limit the stalest goes, and true is returned.
+    pub(in crate::detect) fn add(&mut self, waiting: Waiting, arrival: u64, count_max: usize) -> bool {
+        let place = (waiting.time, arrival, Arc::from(&*waiting.key));
+        self.rules.entry(waiting.rule).or_default().insert(place, waiting);
+        self.count += 1;
+        let is_over = self.count > count_max;
+        if is_over {
+            let firsts =
+                self.rules.iter().filter_map(|(rule, queue)| Some((queue.first_key_value()?.0.clone(), *rule)));
+            if let Some((_, rule)) = firsts.min() {
+                self.pop(rule);
+            }
+        }
+        is_over
+    }
+
+    fn pop(&mut self, rule: usize) -> Option<Waiting> {
+        let (_, waiting) = self.rules.get_mut(&rule)?.pop_first()?;
+        self.count -= 1;
+        Some(waiting)
+    }
+
+    /// The next match whose wait ends before `stream_time`, or any if that is none: by time, arrival, rule name.
+    pub(in crate::detect) fn next_due(&mut self, rules: &[Rule], stream_time: Option<Timestamp>) -> Option<Waiting> {
+        if self.count == 0 {
+            return None;
+        }
+        let due = self.rules.iter().filter_map(|(rule, queue)| {
+            let (time, arrival, group) = queue.first_key_value()?.0;
+            let is_due = stream_time.is_none_or(|now| *time + wait(&rules[*rule]) < now);
+            is_due.then_some(((*time, *arrival, &rules[*rule].header.name, group), *rule))
+        });
+        let (_, rule) = due.min()?;
+        self.pop(rule)
+    }
+
+    /// Forgets what waits for an evicted group: without its companions nothing can be said.
+    pub(in crate::detect) fn forget(&mut self, key: &[u8]) {
+        for queue in self.rules.values_mut() {
+            queue.retain(|(_, _, group), _| **group != *key);
+        }
+        self.count = self.rules.values().map(BTreeMap::len).sum();
+    }
+}
+
+/// How long a match of a rule waits.
+pub(in crate::detect) const fn wait(rule: &Rule) -> Span {
+    match rule.logic {
+        Logic::Absence { wait } => wait,
+        _ => Span::ZERO,
+    }
+}
