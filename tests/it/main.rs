@@ -7,6 +7,7 @@
 mod cli;
 mod deploy;
 mod harness;
+mod invariants;
 mod oracle;
 mod rule_problems;
 mod support;

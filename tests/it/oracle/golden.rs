@@ -2,16 +2,9 @@
 
 use serde_json::json;
 
-use super::model::{BASE, Condition, Event, Logic, Rule, SECOND};
+use super::model::{Condition, Event, Logic, Rule, SECOND};
 use super::naive::Oracle;
-
-const MINUTE: i64 = 60 * SECOND;
-const WHO: &str = "who.name";
-
-/// An event of ann's.
-fn ann(at: i64, detection: &str) -> Event {
-    Event::new(at).id(&format!("{detection}{at}")).mark(detection).with(WHO, "ann")
-}
+use super::notation::{MINUTE, WHO, ann, told, with_detections};
 
 fn valued(at: i64, value: impl Into<serde_json::Value>) -> Event {
     ann(at, "a").with("value", value)
@@ -21,24 +14,8 @@ fn count(bound: f64) -> Rule {
     Rule::new("r", Logic::EventCount(Condition::gte(bound)), &["a"], 10 * SECOND).by(&[WHO])
 }
 
-/// Each alert as `rule(group)@time observed/suppressed`, times in milliseconds after the start of the stream; what is
-/// not there is left out.
 fn alerts_late(lateness: i64, rules: &[Rule], events: &[Event]) -> Vec<String> {
-    let mut rules = rules.to_vec();
-    for name in ["a", "b", "c"] {
-        if !rules.iter().any(|rule| rule.name == name) && rules.iter().any(|rule| rule.referred().any(|of| of == name))
-        {
-            rules.push(Rule::detection(name));
-        }
-    }
-    let oracle = Oracle::run(&rules, lateness, 5 * MINUTE, events);
-    let shown = oracle.alerts.iter().map(|alert| {
-        let group: Vec<_> = alert.group.iter().map(|(_, value)| value.as_str()).collect();
-        let observed = alert.observed.map(|observed| format!(" {observed}")).unwrap_or_default();
-        let suppressed = if alert.suppressed > 0 { format!("/{}", alert.suppressed) } else { String::new() };
-        format!("{}({})@{}{observed}{suppressed}", alert.rule, group.join(","), alert.time - BASE)
-    });
-    shown.collect()
+    told(&Oracle::run(&with_detections(rules.to_vec()), lateness, 5 * MINUTE, events).alerts)
 }
 
 fn alerts(rules: &[Rule], events: &[Event]) -> Vec<String> {

@@ -3,9 +3,9 @@
 //! Written from the language's description alone and sharing nothing with the engine but text, so that the two can
 //! only agree by both being right. Not fast, and not bounded: limits are raised out of the way in its runs.
 //!
-//! `model` spells rules and events, `naive` tells the stream in the `terms` of the language, `windows` asks each type when
-//! it fires, `counts`, `temporal`, `numeric` and `anomalies` hold the
-//! types, `strategies` make streams that collide, and `golden` proves the oracle itself on cases worked by hand.
+//! `model` spells rules and events, `naive` tells the stream in the `terms` of the language, `windows` asks each type
+//! whether it fires: `counts`, `temporal`, `numeric`, `anomalies`. `golden` proves this on cases worked by hand.
+//! `strategies` make rules and streams that collide, and `compare` holds the `engine` against the oracle over them.
 //!
 //! # Readings
 //! Where the description leaves a choice, the oracle reads it so:
@@ -26,10 +26,13 @@
 //! - A single-event rule that is quieted without a group-by is one group; late events neither pass its quiet.
 
 mod anomalies;
+mod compare;
 mod counts;
+pub(crate) mod engine;
 mod golden;
-mod model;
+pub(crate) mod model;
 mod naive;
+mod notation;
 mod numeric;
 mod properties;
 mod rule_strategies;
@@ -38,3 +41,22 @@ mod temporal;
 mod terms;
 mod values;
 mod windows;
+
+/// Names the types that the engine runs, and compares each with the oracle over many streams. A type that it runs and
+/// that is not listed here fails a test.
+macro_rules! engine_types {
+    ($($kind:ident),* $(,)?) => {
+        const ENGINE_TYPES: &[&str] = &[$(stringify!($kind)),*];
+
+        mod agreement {
+            $(
+                #[test]
+                fn $kind() {
+                    super::compare::agrees(super::strategies::single(stringify!($kind)));
+                }
+            )*
+        }
+    };
+}
+
+engine_types! { event, event_count, value_count, temporal, temporal_ordered, value_sum, value_avg, value_percentile, value_change, geo_velocity, new_value, absence, ratio, spike }

@@ -75,6 +75,7 @@ pub(crate) struct Oracle {
     /// By rule name.
     pub(crate) tallies: BTreeMap<String, Tally>,
     pub(crate) late: u64,
+    pub(crate) rejected: usize,
 }
 
 impl Oracle {
@@ -92,6 +93,7 @@ impl Oracle {
             waiting: Vec::new(),
             alerts: Vec::new(),
             late: 0,
+            rejected: 0,
         }
     }
 
@@ -107,6 +109,7 @@ impl Oracle {
 
     fn receive(&mut self, event: &Event, offset: usize) {
         if event.recorded_at.is_some_and(|recorded| event.at > recorded + self.future_skew_max) {
+            self.rejected += 1;
             return;
         }
         let time = BASE + event.at;

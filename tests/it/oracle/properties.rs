@@ -4,22 +4,14 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestRunner;
 
+use super::ENGINE_TYPES;
+use super::compare::{agrees, engine_run, holds};
+use super::engine::Handling;
 use super::model::{Event, Rule};
 use super::naive::{Alert, Oracle, Tally};
 use super::strategies::{self, Case, FUTURE_SKEW_MAX};
-
-/// Cases per property where `PROPTEST_CASES` does not say.
-const CASES: u32 = 300;
-
-fn holds<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let cases = std::env::var("PROPTEST_CASES").map_or(CASES, |cases| cases.parse().expect("a number of cases"));
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    if let Err(failure) = TestRunner::new(config).run(strategy, property) {
-        panic!("{failure}");
-    }
-}
 
 fn fired(alerts: &[Alert]) -> BTreeSet<(String, Vec<(String, String)>)> {
     alerts.iter().map(|alert| (alert.rule.clone(), alert.group.clone())).collect()
@@ -105,6 +97,41 @@ fn streams_of_every_type_fire_and_stay_quiet_repeat_and_come_late() {
         let late = share(&|run, _| run.late > 0);
         assert!((20..80).contains(&late), "{kind}: {late}% have a late event");
     }
+}
+
+#[test]
+fn every_type_is_compared() {
+    assert_eq!(ENGINE_TYPES, ALL_TYPES);
+}
+
+#[test]
+fn rules_side_by_side_agree_with_the_definitions() {
+    agrees(strategies::several(ENGINE_TYPES));
+}
+
+#[test]
+fn arrival_order_decides_no_group() {
+    for kind in ORDER_FREE_TYPES.into_iter().filter(|kind| ENGINE_TYPES.contains(kind)) {
+        holds(&strategies::two_orders(kind), |(case, shuffled)| {
+            let fire = |case: &Case| fired(&engine_run(case, &Handling::default()).facts());
+            let other = Case { events: shuffled, ..case.clone() };
+            prop_assert_eq!(fire(&case), fire(&other), "{:?} against {:?}", case, other);
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn neither_batching_nor_the_hash_seed_decides_anything() {
+    let batches = proptest::collection::vec(1..9_usize, 1..6);
+    let handled = (strategies::several(ENGINE_TYPES), batches, any::<[u64; 4]>());
+    holds(&handled, |(case, batches, hash_seed)| {
+        let at_once = engine_run(&case, &Handling::default());
+        let otherwise = engine_run(&case, &Handling { batches, hash_seed });
+        prop_assert_eq!(at_once.printed(), otherwise.printed());
+        prop_assert_eq!(at_once.tallies, otherwise.tallies);
+        Ok(())
+    });
 }
 
 fn oracle(rules: &[Rule], lateness: i64, events: &[Event]) -> Oracle {

@@ -156,12 +156,3 @@ pub(super) fn chained(kinds: &'static [&'static str]) -> impl Strategy<Value = V
         rules
     })
 }
-
-/// The detections that rules refer to and that are not among them.
-pub(super) fn detections_of(rules: &[Rule]) -> Vec<Rule> {
-    let is_missing = |name: &&str| {
-        let is_referred = rules.iter().any(|rule| rule.referred().any(|referred| referred == name));
-        is_referred && !rules.iter().any(|rule| rule.name == **name)
-    };
-    ["a", "b", "c"].iter().filter(|name| is_missing(name)).map(|name| Rule::detection(name)).collect()
-}

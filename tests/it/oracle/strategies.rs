@@ -8,7 +8,8 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value as Json, json};
 
 use super::model::{Event, Rule, SECOND};
-use super::rule_strategies::{chained, detections_of, rule};
+use super::notation::with_detections;
+use super::rule_strategies::{chained, rule};
 
 /// `time.max_future_skew` of every case.
 pub(crate) const FUTURE_SKEW_MAX: i64 = 5 * SECOND;
@@ -289,12 +290,6 @@ pub(crate) fn several(kinds: &'static [&'static str]) -> impl Strategy<Value = C
 /// Rules of some types that refer to each other, up to four deep.
 pub(crate) fn chains(kinds: &'static [&'static str]) -> impl Strategy<Value = Case> {
     case(chained(kinds).prop_map(with_detections))
-}
-
-fn with_detections(mut rules: Vec<Rule>) -> Vec<Rule> {
-    let detections = detections_of(&rules);
-    rules.extend(detections);
-    rules
 }
 
 /// The same events in two orders of arrival, none of them late in either: the lateness is longer than the stream.
