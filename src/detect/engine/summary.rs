@@ -56,10 +56,10 @@ fn what(rules: &RuleSet, rule: &Rule, observed: f64, details: &Details) -> Strin
 }
 
 /// The names of the rules with a role, in the order of the rule file.
-fn names_of(rules: &RuleSet, rule: &Rule, role: Role) -> Vec<String> {
+fn names_of(rules: &RuleSet, rule: &Rule, wanted: Role) -> Vec<String> {
     let name = |input: &LabelledInput| match input.input {
         Input::Detection(label) => rules.detection_names[label].clone(),
         Input::Firing(inner) => rules.rules[inner].header.name.clone(),
     };
-    rule.inputs.iter().filter(|input| input.role == role).map(name).collect()
+    rule.inputs.iter().filter(|input| input.role == wanted).map(name).collect()
 }
