@@ -9,6 +9,7 @@ pub mod failure;
 pub mod generate;
 pub mod replay;
 mod rules;
+pub mod run;
 
 use std::fmt;
 use std::io::Write;
@@ -35,6 +36,7 @@ enum Command {
     Check(check::Arguments),
     Generate(generate::Arguments),
     Replay(replay::Arguments),
+    Run(run::Arguments),
 }
 
 /// For whom something is written that both people and programs read.
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

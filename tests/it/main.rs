@@ -10,4 +10,5 @@ mod harness;
 mod invariants;
 mod oracle;
 mod rule_problems;
+mod service;
 mod support;

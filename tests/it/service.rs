@@ -1,0 +1,8 @@
+//! `tokenwatch run` against a real Apache Kafka: what goes in must come out, whatever stands in the way.
+
+mod begin;
+mod deployment;
+mod everything;
+mod expected;
+mod obstacles;
+mod rebalance;

@@ -1,0 +1,224 @@
+//! One deployment of the service: topics and a group of its own, a configuration file, and the running program.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::exposition::Samples;
+use crate::support::kafka::{self, Broker, Isolation, Received, Record};
+use crate::support::process::{Finished, Running, tokenwatch};
+use crate::support::{net, scratch, wait};
+
+/// A debug build shares a small machine with Kafka and other tests.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+/// Small, so that a record too large is cheap.
+pub const EVENT_BYTES_MAX: usize = 16 * 1024;
+
+/// Topics, a group and a folder.
+pub struct Deployment<'a> {
+    pub broker: &'a Broker,
+    pub topics: Vec<String>,
+    pub alerts: String,
+    pub dead_letters: String,
+    pub group: String,
+    folder: TempDir,
+    properties: String,
+    kafka: String,
+}
+
+impl<'a> Deployment<'a> {
+    /// `sources` source topics with this many partitions, and the two output topics, all made.
+    pub fn new(broker: &'a Broker, sources: usize, partitions: i32) -> Self {
+        let deployment = Self::without_outputs(broker, sources, partitions);
+        broker.create_topic(&deployment.alerts, 3, &[]);
+        broker.create_topic(&deployment.dead_letters, 3, &[]);
+        deployment
+    }
+
+    /// The same without its output topics.
+    pub fn without_outputs(broker: &'a Broker, sources: usize, partitions: i32) -> Self {
+        let topics: Vec<_> = (0..sources).map(|_| kafka::unique("audit")).collect();
+        for topic in &topics {
+            broker.create_topic(topic, partitions, &[]);
+        }
+        Self {
+            broker,
+            topics,
+            alerts: kafka::unique("alerts"),
+            dead_letters: kafka::unique("dead"),
+            group: kafka::unique("group"),
+            folder: scratch::dir("service"),
+            properties: String::new(),
+            kafka: String::new(),
+        }
+    }
+
+    /// Sets a property of the Kafka client.
+    pub fn property(mut self, name: &str, value: &str) -> Self {
+        writeln!(self.properties, "{name:?} = {value:?}").expect("a string takes all");
+        self
+    }
+
+    /// Sets a key of the section `kafka`, its value as TOML writes it.
+    pub fn kafka(mut self, key: &str, value: &str) -> Self {
+        writeln!(self.kafka, "{key} = {value}").expect("a string takes all");
+        self
+    }
+
+    /// Where a name in the deployment's folder stands.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration file, written anew. The program does not know how the events were made: it gets what a user
+    /// would give it.
+    pub fn config(&self) -> PathBuf {
+        self.config_for(self.broker.bootstrap_servers())
+    }
+
+    /// The same for brokers elsewhere.
+    pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
+        let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+        let Self { topics, alerts, dead_letters, group, properties, kafka, .. } = self;
+        let text = format!(
+            "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
+             dead_letter_topic = {dead_letters:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
+             [rules]\npaths = [{rules:?}]\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        let path = self.at("tokenwatch.toml");
+        std::fs::write(&path, text).expect("the folder can be written");
+        path
+    }
+
+    /// The program, started; it has read its configuration and serves HTTP.
+    #[track_caller]
+    pub fn start(&self) -> Instance {
+        Instance::start(self.config())
+    }
+
+    /// The program, started and reading its partitions.
+    #[track_caller]
+    pub fn start_ready(&self) -> Instance {
+        let instance = self.start();
+        instance.wait_until_ready();
+        instance
+    }
+
+    /// Writes records to the first source topic.
+    #[track_caller]
+    pub fn produce(&self, records: impl IntoIterator<Item = Record>) {
+        self.broker.produce(&self.topics[0], records);
+    }
+
+    /// Waits until the group has committed everything that its source topics hold.
+    #[track_caller]
+    pub fn wait_until_all_is_committed(&self) {
+        for topic in &self.topics {
+            let ends = self.broker.end_offsets(topic);
+            wait::until("the end of every partition to be committed", PATIENCE, || {
+                let committed = self.broker.committed(&self.group, topic);
+                if committed == ends { Ok(()) } else { Err(format!("{committed:?} of {ends:?}")) }
+            });
+        }
+    }
+
+    /// The alerts so far.
+    #[track_caller]
+    pub fn alerts(&self) -> Vec<Received> {
+        self.broker.read(&self.alerts, Isolation::Committed)
+    }
+
+    /// The alerts as soon as there are `count`.
+    #[track_caller]
+    pub fn wait_for_alerts(&self, count: usize) -> Vec<Received> {
+        self.broker.read_until(&self.alerts, Isolation::Committed, PATIENCE, |alerts| alerts.len() >= count)
+    }
+
+    /// The dead letters so far.
+    #[track_caller]
+    pub fn dead_letters(&self) -> Vec<Received> {
+        self.broker.read(&self.dead_letters, Isolation::Committed)
+    }
+}
+
+/// A running `tokenwatch run`.
+pub struct Instance {
+    pub running: Running,
+    pub address: String,
+}
+
+impl Instance {
+    /// The program, started with this configuration; it has read it and serves HTTP.
+    #[track_caller]
+    pub fn start(config: PathBuf) -> Self {
+        let mut running = Running::start(tokenwatch([PathBuf::from("run"), "--config".into(), config]));
+        let address = running.wait_for_stderr("the HTTP address", wait::PATIENCE, |text| {
+            let (_, rest) = text.split_once("http://")?;
+            Some(rest.split_once(' ')?.0.to_owned())
+        });
+        Self { running, address }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    #[track_caller]
+    pub fn wait_until_ready(&self) {
+        net::wait_for(&self.url("/readyz"), PATIENCE, |reply| reply.status == 200);
+    }
+
+    /// Waits until the service says that it waits for something whose name holds `what`.
+    #[track_caller]
+    pub fn wait_until_missing(&self, what: &str) {
+        net::wait_for(&self.url("/readyz"), PATIENCE, |reply| {
+            let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+            let missing = report["missing"].as_object();
+            reply.status == 503 && missing.is_some_and(|missing| missing.keys().any(|key| key.contains(what)))
+        });
+    }
+
+    /// One scrape.
+    #[track_caller]
+    pub fn metrics(&self) -> Samples {
+        let reply = net::get(&self.url("/metrics")).expect("the service answers");
+        Samples::parse(&reply.body).expect("the text format")
+    }
+
+    /// Waits until this many records are consumed, over all topics.
+    #[track_caller]
+    pub fn wait_until_consumed(&self, records: usize) {
+        wait::until(&format!("{records} records to be consumed"), PATIENCE, || {
+            let consumed = self.metrics().sum("tokenwatch_records_total", &[]);
+            if (consumed - count(records)).abs() < 0.5 { Ok(()) } else { Err(consumed.to_string()) }
+        });
+    }
+
+    /// Asks it to stop, as an orchestrator does, and expects it to end well.
+    #[track_caller]
+    pub fn stop(mut self) -> Finished {
+        self.running.terminate();
+        self.running.wait(PATIENCE).expect_code(0)
+    }
+}
+
+/// A count as metrics carry it.
+pub fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).expect("a test counts no further"))
+}
+
+/// Events that make `token_reissue_rate` alert for a subject, one a second from 2026-01-01T00:00:`first`; the tenth
+/// is the one that does.
+pub fn ten_reissues(subject: &str, first: usize) -> Vec<Record> {
+    let event = |second: usize| {
+        let text = format!(
+            r#"{{"@timestamp":"2026-01-01T00:00:{second:02}Z","event":{{"id":"{subject}-{second}","action":"token.refreshed"}},"jwt":{{"sub":"{subject}"}}}}"#
+        );
+        let time_ms = 1_767_225_600_000 + i64::try_from(second).expect("few") * 1_000;
+        Record::new(text).key(subject).timestamp_ms(time_ms)
+    };
+    (first..first + 10).map(event).collect()
+}
