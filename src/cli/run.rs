@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::config::{Config, Purpose};
-use crate::detect::rule::RuleSet;
+use crate::detect::rule::{Logic, Rule, RuleSet};
 use crate::http::{Server, Views};
 use crate::kafka::{KafkaTransport, Patience, Probe};
 use crate::service::{self, Remedy, Service, Workplace};
@@ -168,6 +168,7 @@ async fn watch(
         () = &mut stop => return Ok(()),
     }
     probe.warn_of_create_time().await;
+    warn_of_split_groups(&config.kafka.topics, &rules);
     let transports: Result<Vec<_>, _> =
         (0..config.kafka.workers).map(|_| KafkaTransport::connect(&config.kafka)).collect();
     let workplace = Workplace {
@@ -195,6 +196,37 @@ async fn watch(
     Ok(())
 }
 
+/// Says which groups are whole only if the records are keyed for them: windows are kept per partition.
+fn warn_of_split_groups(topics: &[String], rules: &RuleSet) {
+    let groups = windowed_groups(rules);
+    if !groups.is_empty() {
+        let where_from = if topics.len() > 1 { "in only one of these topics and " } else { "" };
+        warn!(
+            topics = topics.join(" "),
+            "kafka.topics: windows are kept per partition, so rules grouped by {} count right only where all records \
+             of a group are {where_from}in one partition: key the records by it",
+            groups.join(", by ")
+        );
+    }
+}
+
+/// The group-bys of the rules that remember anything, each once.
+fn windowed_groups(rules: &RuleSet) -> Vec<String> {
+    let remembers = |rule: &&Rule| !matches!(rule.logic, Logic::Event) || rule.suppress.millis() > 0;
+    let mut groups: Vec<_> = rules
+        .rules
+        .iter()
+        .filter(remembers)
+        .map(|rule| match rules.keyspaces.get(rule.keyspace).map(Vec::as_slice) {
+            None | Some([]) => "nothing".to_owned(),
+            Some(fields) => fields.join(" + "),
+        })
+        .collect();
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
 /// Keeps `/readyz` told whether a broker answers.
 async fn look_for_brokers(probe: Arc<Probe>, views: Arc<Views>) {
     let mut ticks = interval(PROBE_INTERVAL);
@@ -206,5 +238,32 @@ async fn look_for_brokers(probe: Arc<Probe>, views: Arc<Views>) {
             Ok(Err(why)) => views.readiness.missing("kafka.bootstrap_servers", format!("no broker answers: {why}")),
             _ => views.readiness.found("kafka.bootstrap_servers"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::rule::{Options, Source, compile};
+
+    use super::*;
+
+    #[test]
+    fn groups_that_partitions_may_split_are_named_once() {
+        let detection = "title: T\nname: t\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\nlogsource: {product: jwt}\n\
+                         detection: {selection: {event.action: login}, condition: selection}\n";
+        let count = |serial: u8, group_by: &str| {
+            format!(
+                "---\ntitle: C{serial}\nname: c{serial}\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c1{serial}\n\
+                 correlation: {{type: event_count, rules: [t], {group_by}timespan: 5m, condition: {{gte: 3}}}}\n"
+            )
+        };
+        let groups = |text: &str| {
+            let compiled = compile(&[Source { path: "rules.yml", text }], &Options::default());
+            windowed_groups(&compiled.expect("valid rules").rules)
+        };
+        assert_eq!(groups(detection), Vec::<String>::new(), "a rule that remembers nothing is right anywhere");
+        let by_subject = count(1, "group-by: [jwt.sub], ");
+        let text = [detection, &by_subject, &count(2, "group-by: [jwt.sub], "), &count(3, "")].concat();
+        assert_eq!(groups(&text), ["jwt.sub", "nothing"]);
     }
 }
