@@ -1,10 +1,14 @@
 //! Instances come and go while records flow.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::deployment::{Deployment, PATIENCE, count};
-use crate::support::kafka::{self, Isolation, Record};
+use crate::support::kafka::{self, Isolation, Options, Record};
 use crate::support::wait;
+
+/// What an orchestrator may count on where the broker answers.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Records that are no events: each must come out exactly once, under its own key.
 fn broken(range: std::ops::Range<usize>) -> Vec<Record> {
@@ -37,4 +41,49 @@ fn partitions_move_to_a_new_instance_and_back_without_a_loss_or_a_repetition() {
         broker.read_until(&deployment.dead_letters, Isolation::Committed, PATIENCE, |letters| letters.len() >= 4_000);
     let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key_text().to_owned()).collect();
     assert_eq!((letters.len(), keys.len()), (4_000, 4_000), "each once");
+}
+
+#[test]
+fn a_stop_under_load_is_quick_and_the_next_instance_goes_on_exactly_there() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 3);
+    deployment.produce(broken(0..20_000));
+    let first = deployment.start();
+    wait::until("some records to be consumed", PATIENCE, || {
+        let consumed = first.metrics().sum("tokenwatch_records_total", &[]);
+        if consumed > 0.0 { Ok(()) } else { Err(consumed.to_string()) }
+    });
+    let begun = Instant::now();
+    first.stop();
+    assert!(begun.elapsed() < STOP_MAX, "took {:?}", begun.elapsed());
+    let decided = deployment.dead_letters().len();
+    let committed: i64 = broker.committed(&deployment.group, &deployment.topics[0]).values().sum();
+    assert_eq!(usize::try_from(committed), Ok(decided), "everything decided is written and committed, and no more");
+
+    let second = deployment.start();
+    deployment.wait_until_all_is_committed();
+    second.stop();
+    let letters = deployment.dead_letters();
+    let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key_text().to_owned()).collect();
+    assert_eq!((letters.len(), keys.len()), (20_000, 20_000), "each once");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let Some(broker) = kafka::private(&Options::default().follower()) else { return };
+    let deployment = Deployment::without_outputs(&broker, 1, 1);
+    broker.create_topic(&deployment.alerts, 1, &[]);
+    broker.create_topic(&deployment.dead_letters, 1, &[("min.insync.replicas", "2")]);
+    let mut instance = deployment.start_ready();
+    broker.stop_follower();
+    deployment.produce(broken(0..1));
+    // Now the first signal has something to wait for.
+    instance.wait_until_missing("kafka.dead_letter_topic");
+    instance.running.terminate();
+    instance.running.wait_for_stderr("the first signal to be heard", PATIENCE, |text| {
+        text.contains("a second signal ends at once").then_some(())
+    });
+    instance.running.interrupt();
+    let finished = instance.running.wait(STOP_MAX).expect_code(3);
+    assert!(finished.stderr().contains("error: ended at once"), "{}", finished.stderr());
 }
