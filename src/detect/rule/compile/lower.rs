@@ -20,7 +20,7 @@ use crate::detect::rule::yaml::{Data, Node};
 use crate::detect::value::number_spelled;
 
 /// Largest compiled regular expression, in bytes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+const REGEX_BYTES_MAX: usize = 10 << 20;
 /// Most tests of one detection, a selection counted each time that its condition uses it.
 const TESTS_MAX: usize = 200_000;
 
