@@ -119,6 +119,23 @@ impl Pattern {
         }
     }
 
+    /// The longest text that every match has in it, and whether it is the whole of it. Folded unless the pattern is
+    /// cased; none if every text can match.
+    pub(super) fn needle(&self) -> Option<(&str, bool)> {
+        match &self.shape {
+            Shape::Anything => None,
+            Shape::Equals(text) => Some((text, true)),
+            Shape::StartsWith(text) | Shape::EndsWith(text) | Shape::Contains(text) => Some((text, false)),
+            Shape::Glob(pieces) => {
+                let texts = pieces.iter().filter_map(|piece| match piece {
+                    Piece::Text(text) => Some(text.as_str()),
+                    Piece::AnyOne | Piece::AnyMany | Piece::Dash => None,
+                });
+                texts.max_by_key(|text| text.len()).map(|text| (text, false))
+            }
+        }
+    }
+
     /// How much a match costs, for putting the cheap ones first.
     pub(super) fn cost(&self) -> u32 {
         match self.shape {

@@ -22,10 +22,20 @@ fn slot() -> impl Strategy<Value = Slot> {
 
 fn test() -> impl Strategy<Value = Test> {
     let pattern = |cased: bool| "[aB1]{0,2}".prop_map(move |text| Test::Text(Pattern::new([Piece::Text(text)], cased)));
+    let glob = proptest::collection::vec(
+        prop_oneof![
+            2 => "[aB1]{1,3}".prop_map(Piece::Text),
+            1 => Just(Piece::AnyMany),
+            1 => Just(Piece::AnyOne),
+        ],
+        0..4,
+    )
+    .prop_map(|pieces| Test::Text(Pattern::new(pieces, false)));
     let literal = |text: &str| NumberLiteral { canonical: text.into(), value: text.parse().expect("a number") };
     prop_oneof![
         4 => pattern(false),
         1 => pattern(true),
+        3 => glob,
         2 => proptest::collection::vec("[aB1]{1,2}", 1..9).prop_map(|texts| Test::OneOf(OneOf::new(texts, false))),
         2 => prop_oneof![Just("1"), Just("10"), Just("0"), Just("1.5"), Just("18446744073709551615")]
             .prop_map(move |text| Test::Number(literal(text))),
@@ -52,7 +62,7 @@ fn expr() -> impl Strategy<Value = Expr> {
 fn value() -> impl Strategy<Value = Value<'static>> {
     let numbers = ["1", "10", "1e1", "-0", "1.50", "18446744073709551615", "18446744073709551616", "1e999"];
     let number = proptest::sample::select(numbers.to_vec()).prop_map(|text| Value::Number(Number::Text(text)));
-    let text = "[aAbB1\u{212a}]{0,2}|1e1|10\\.0|TRUE".prop_map(|text| Value::Text(text.into()));
+    let text = "[aAbB1\u{212a}]{0,5}|1e1|10\\.0|TRUE".prop_map(|text| Value::Text(text.into()));
     let scalar = prop_oneof![
         4 => text,
         3 => number,
