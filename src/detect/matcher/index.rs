@@ -119,7 +119,8 @@ impl FieldIndex {
                 }
             }
         }
-        let automaton = (!parts.is_empty()).then(|| AhoCorasick::new(parts.keys()));
+        let builder = || AhoCorasick::builder().ascii_case_insensitive(true).build(parts.keys());
+        let automaton = (!parts.is_empty()).then(builder);
         let part_labels: Vec<Vec<usize>> = parts.into_values().collect();
         let parts = automaton.and_then(|automaton| {
             // It fails beyond 2^31 states only, which files cannot reach; then it would be no index, but still right.
@@ -131,13 +132,16 @@ impl FieldIndex {
     fn look_up(&self, value: &Value<'_>, attempt: &mut impl FnMut(usize)) {
         match value {
             Value::Text(text) => {
-                self.text(&fold(text), attempt);
-                // The rule's number 10 is also this text, however it spells it.
-                if number_spelled(text).is_some() {
-                    let canonical = Number::Text(text).canonical();
-                    if canonical != *text {
-                        self.text(&canonical, attempt);
+                if !self.wholes.is_empty() {
+                    self.whole(&fold(text), attempt);
+                    // The rule's number 10 is also this text, however it spells it.
+                    if number_spelled(text).is_some() {
+                        self.whole(&Number::Text(text).canonical(), attempt);
                     }
+                }
+                if self.parts.is_some() {
+                    // The automaton folds ASCII by itself, without a copy.
+                    self.part(&if text.is_ascii() { Cow::Borrowed(&**text) } else { fold(text) }, attempt);
                 }
             }
             Value::Number(number) => self.text(&number.canonical(), attempt),
@@ -147,13 +151,20 @@ impl FieldIndex {
     }
 
     fn text(&self, text: &str, attempt: &mut impl FnMut(usize)) {
+        self.whole(text, attempt);
+        self.part(text, attempt);
+    }
+
+    fn whole(&self, text: &str, attempt: &mut impl FnMut(usize)) {
         if let Some(labels) = self.wholes.get(text) {
-            labels.iter().copied().for_each(&mut *attempt);
+            labels.iter().copied().for_each(attempt);
         }
-        if let Some(parts) = &self.parts {
-            for found in parts.find_overlapping_iter(text) {
-                self.part_labels[found.pattern().as_usize()].iter().copied().for_each(&mut *attempt);
-            }
+    }
+
+    fn part(&self, text: &str, attempt: &mut impl FnMut(usize)) {
+        let Some(parts) = &self.parts else { return };
+        for found in parts.find_overlapping_iter(text) {
+            self.part_labels[found.pattern().as_usize()].iter().copied().for_each(&mut *attempt);
         }
     }
 }

@@ -43,13 +43,12 @@ enum Shape {
 /// part of it.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(text);
+    if !text.is_ascii() {
+        return Cow::Owned(text.chars().flat_map(char::to_lowercase).collect());
     }
-    if text.is_ascii() {
-        return Cow::Owned(text.to_ascii_lowercase());
-    }
-    Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
+    // Without an early exit this is a few vector instructions, and most values have no capitals to exit at.
+    let has_capitals = text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase());
+    if has_capitals { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) }
 }
 
 impl Pattern {
@@ -86,7 +85,8 @@ impl Pattern {
         }
         match &self.shape {
             Shape::Anything => true,
-            Shape::Equals(literal) if text.is_ascii() => text.eq_ignore_ascii_case(literal),
+            Shape::Equals(literal) if text.eq_ignore_ascii_case(literal) => true,
+            Shape::Equals(_) if text.is_ascii() => false,
             Shape::StartsWith(literal) if text.is_ascii() => {
                 text.get(..literal.len()).is_some_and(|start| start.eq_ignore_ascii_case(literal))
             }

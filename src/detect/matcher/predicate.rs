@@ -129,8 +129,13 @@ impl OneOf {
     fn contains(&self, text: &str) -> bool {
         /// Up to here comparing with each is faster than folding first.
         const FEW: usize = 6;
-        if !self.cased && self.literals.len() <= FEW && text.is_ascii() {
-            return self.literals.iter().any(|literal| text.eq_ignore_ascii_case(literal));
+        if !self.cased && self.literals.len() <= FEW {
+            if self.literals.iter().any(|literal| text.eq_ignore_ascii_case(literal)) {
+                return true;
+            }
+            if text.is_ascii() {
+                return false;
+            }
         }
         let text = if self.cased { Cow::Borrowed(text) } else { fold(text) };
         self.literals.binary_search_by(|literal| (**literal).cmp(&*text)).is_ok()
@@ -181,7 +186,7 @@ impl Test {
     #[must_use]
     pub fn holds(&self, value: &Value<'_>, values: &[Value<'_>]) -> bool {
         match (self, value) {
-            (Self::Exists, value) => *value != Value::Absent,
+            (Self::Exists, value) => !matches!(value, Value::Absent),
             (Self::Null, Value::Absent) => true,
             (_, Value::List(elements)) => elements.iter().any(|element| self.holds_for(element, values)),
             (_, value) => self.holds_for(value, values),
@@ -190,8 +195,8 @@ impl Test {
 
     fn holds_for(&self, value: &Value<'_>, values: &[Value<'_>]) -> bool {
         match self {
-            Self::Exists => *value != Value::Absent,
-            Self::Null => *value == Value::Null,
+            Self::Exists => !matches!(value, Value::Absent),
+            Self::Null => matches!(value, Value::Null),
             Self::Boolean(expected) => match value {
                 Value::Bool(value) => value == expected,
                 Value::Text(text) => text.eq_ignore_ascii_case(if *expected { "true" } else { "false" }),

@@ -1,0 +1,80 @@
+//! What matching costs per event: the shipped rules, 30 rules, 3,000 rules for the same kind of event.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use tokenwatch::detect::matcher::LabelSet;
+use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
+use tokenwatch::detect::value::{Number, Value};
+
+/// Rules of the kinds that people write, each with literals of its own.
+fn generated(count: usize) -> String {
+    let one = |number: usize| {
+        let search = match number % 6 {
+            0 => format!("jwt.client_id: client-{number}"),
+            1 => format!("service.name: [svc-{number}, svc-x{number}]"),
+            2 => format!("url.path|startswith: /api/v{number}/"),
+            3 => format!("user_agent.original|contains: 'bot-{number}/'"),
+            4 => format!("jwt.scope: 'admin:{number}'"),
+            _ => format!("event.reason: reason_{number}\n    source.ip|cidr: 10.{}.0.0/16", number % 256),
+        };
+        format!(
+            "name: rule_{number}\nlogsource: {{product: jwt, category: audit}}\ndetection:\n  selection:\n    \
+             event.action: [token.validated, request]\n    event.outcome: success\n    jwt.sub|exists: true\n    \
+             {search}\n  filter:\n    source.ip|cidr: 192.168.0.0/16\n  condition: selection and not filter\n---\n"
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+fn rules(text: &str) -> RuleSet {
+    compile(&[Source { path: "bench.yml", text }], &Options::default()).expect("the rules are right").rules
+}
+
+/// A usual request, as the slots of some rules.
+fn event(rules: &RuleSet) -> Vec<Value<'static>> {
+    let fields = [
+        ("@timestamp", Value::text("2026-11-23T17:56:58.123Z")),
+        ("event.id", Value::text("6f1c1a52-0000-4000-8000-000000000001")),
+        ("event.action", Value::text("token.validated")),
+        ("event.outcome", Value::text("success")),
+        ("jwt.sub", Value::text("ann@example.org")),
+        ("jwt.client_id", Value::text("client-6")),
+        ("jwt.scope", Value::List(vec![Value::text("orders:read"), Value::text("orders:write")])),
+        ("service.name", Value::text("orders")),
+        ("url.path", Value::text("/api/v2/orders/4711")),
+        ("user_agent.original", Value::text("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")),
+        ("source.ip", Value::text("203.0.113.7")),
+        ("source.geo.country_iso_code", Value::text("DE")),
+        ("http.response.status_code", Value::Number(Number::Text("200"))),
+    ];
+    let mut values = vec![Value::Absent; rules.fields.len()];
+    for (path, value) in fields {
+        if let Some(slot) = rules.fields.find(path) {
+            values[slot.index()] = value;
+        }
+    }
+    values
+}
+
+fn matching(criterion: &mut Criterion) {
+    let shipped = [
+        include_str!("../rules/location/geo_change.yml"),
+        include_str!("../rules/access/cross_service_fan_out.yml"),
+        include_str!("../rules/issuance/token_reissue_rate.yml"),
+    ]
+    .join("\n---\n");
+    for (name, text) in [("shipped", shipped), ("30 rules", generated(30)), ("3000 rules", generated(3000))] {
+        let rules = rules(&text);
+        let values = event(&rules);
+        let mut labels = LabelSet::default();
+        criterion.bench_function(&format!("match/{name}"), |bencher| {
+            bencher.iter(|| rules.matcher.labels(black_box(&values), &mut labels));
+        });
+    }
+    let text = generated(3000);
+    criterion.bench_function("compile/3000 rules", |bencher| bencher.iter(|| rules(black_box(&text))));
+}
+
+criterion_group!(benches, matching);
+criterion_main!(benches);
