@@ -195,8 +195,8 @@ fn literals(test: &Test) -> Option<Vec<Literal<'_>>> {
     let whole = |text| Literal { is_whole: true, text };
     match test {
         Test::Text(pattern) => {
-            let (text, is_whole) = pattern.needle()?;
-            (is_whole || text.len() >= PART_BYTES_MIN).then(|| vec![Literal { is_whole, text: fold(text) }])
+            let (needle, is_whole) = pattern.needle()?;
+            (is_whole || needle.len() >= PART_BYTES_MIN).then(|| vec![Literal { is_whole, text: fold(needle) }])
         }
         Test::OneOf(texts) => Some(texts.literals().map(|text| whole(fold(text))).collect()),
         Test::Number(literal) => Some(vec![whole(Cow::Borrowed(&*literal.canonical))]),

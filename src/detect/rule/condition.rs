@@ -37,6 +37,21 @@ impl Condition {
             && self.neq.is_none_or(|bound| value != bound)
     }
 
+    /// True if some number is within every given bound.
+    #[must_use]
+    pub fn is_satisfiable(&self) -> bool {
+        if let Some(only) = self.eq {
+            return self.holds(only);
+        }
+        let low = [self.gt, self.gte].into_iter().flatten().reduce(f64::max);
+        let high = [self.lt, self.lte].into_iter().flatten().reduce(f64::min);
+        match (low, high) {
+            // Where they meet there is one number to try; where they cross it fails.
+            (Some(low), Some(high)) if low >= high => self.holds(low),
+            _ => true,
+        }
+    }
+
     /// True if a greater value can only make it truer: nothing but `gt` and `gte`.
     #[must_use]
     pub const fn is_monotone(&self) -> bool {
@@ -128,5 +143,42 @@ impl Serialize for PlainNumber {
             return serializer.serialize_i64(self.0 as i64);
         }
         serializer.serialize_f64(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_that_exclude_each_other_are_told() {
+        let some = Condition::default();
+        for satisfiable in [
+            some,
+            Condition { gte: Some(5.0), lte: Some(5.0), ..some },
+            Condition { gt: Some(5.0), lt: Some(5.5), ..some },
+            Condition { eq: Some(3.0), lt: Some(4.0), neq: Some(2.0), ..some },
+        ] {
+            assert!(satisfiable.is_satisfiable(), "{satisfiable:?}");
+        }
+        for not in [
+            Condition { gte: Some(6.0), lte: Some(5.0), ..some },
+            Condition { gt: Some(5.0), lte: Some(5.0), ..some },
+            Condition { gte: Some(5.0), lte: Some(5.0), neq: Some(5.0), ..some },
+            Condition { eq: Some(4.0), lt: Some(4.0), ..some },
+        ] {
+            assert!(!not.is_satisfiable(), "{not:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_print_as_people_and_programs_read_them() {
+        let text = |bounds| ConditionText { fields: vec!["a".to_owned()], percentile: None, bounds };
+        let only = Condition { gte: Some(8.0), ..Condition::default() };
+        assert_eq!(text(only).to_string(), "8");
+        let range = Condition { gt: Some(2.5), lte: Some(5.0), ..Condition::default() };
+        assert_eq!(text(range).to_string(), "> 2.5 and <= 5");
+        let json = serde_json::to_string(&text(range)).expect("serializes");
+        assert_eq!(json, r#"{"field":"a","gt":2.5,"lte":5}"#);
     }
 }

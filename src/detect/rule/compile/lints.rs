@@ -24,7 +24,7 @@ pub(super) fn check(documents: &[Document], context: &mut Context<'_>) {
                 of_filter(filter).into_iter().chain(of_detection(&filter.detection)).collect()
             }
             Some(Body::Detection(detection)) => of_detection(detection),
-            Some(Body::Window(window)) => of_window(window, context),
+            Some(Body::Window(window)) => of_window(document, window, context),
             None => continue,
         };
         for fault in faults {
@@ -101,13 +101,14 @@ fn wildcard(name: &str, value: &Node) -> Option<Fault> {
     Some(fault.hint("write \\* if the scope has a * in it, or a modifier such as startswith if not"))
 }
 
-fn of_window(window: &Window, context: &Context<'_>) -> Vec<Fault> {
+fn of_window(document: &Document, window: &Window, context: &Context<'_>) -> Vec<Fault> {
     let is_alias = |name: &str| window.aliases.iter().any(|alias| alias.name == name);
     let groups = window.group_by.iter().filter(|name| !is_alias(&name.value));
     let mut faults: Vec<Fault> = groups.filter_map(|name| unknown_field(&name.value, name.at)).collect();
     let counted = window.logic.iter().flat_map(Logic::fields);
     faults.extend(counted.filter_map(|name| unknown_field(name, window.condition_at)));
     faults.extend(threshold(window, context));
+    faults.extend(impossible(window, document));
     if let Some(kept) = context.options.state_kept_max.filter(|kept| window.timespan.value > *kept) {
         let message = format!("the window of {} is longer than the {kept} that state is kept", window.timespan.value);
         faults.push(Fault::new(Code::WindowTooLong, window.timespan.at, message));
@@ -139,4 +140,38 @@ fn threshold(window: &Window, context: &Context<'_>) -> Option<Fault> {
     let message = format!("the condition needs {least}, but limits.{limit} stops at {most}");
     let fault = Fault::new(Code::ThresholdAboveLimit, window.condition_at, message);
     Some(fault.hint("raise the limit, or lower the threshold"))
+}
+
+/// What no match can ever satisfy, however many there are.
+fn impossible(window: &Window, document: &Document) -> Option<Fault> {
+    let logic = window.logic.as_ref()?;
+    let condition = logic.condition();
+    let fault = |message: String| Fault::new(Code::UnreachableRule, window.condition_at, message);
+    if !condition.is_satisfiable() {
+        return Some(fault("no number satisfies the condition".to_owned()));
+    }
+    let above = |most: f64| {
+        let reached = [condition.gte, condition.eq].into_iter().flatten().find(|least| *least > most);
+        reached.or(condition.gt.filter(|least| *least >= most))
+    };
+    match logic {
+        Logic::Ratio { .. } => {
+            let least = above(1.0)?;
+            let hint = format!("a share goes from 0 to 1: write {} for {least} percent", least / 100.0);
+            Some(fault(format!("the condition is above {least}, and a share never is")).hint(hint))
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a file has few rules")]
+        Logic::Temporal { .. } => {
+            let rules = window.references.len();
+            let least = above(rules as f64)?;
+            Some(fault(format!("the condition asks for {least} rules, and there are {rules}")))
+        }
+        Logic::TemporalOrdered { gap_min } => {
+            let steps = i64::try_from(window.references.len()).unwrap_or(i64::MAX).saturating_sub(1);
+            let gap = document.header.gap_min.as_ref().filter(|_| gap_min.times(steps) >= window.timespan.value)?;
+            let message = format!("{steps} gaps of {gap_min} do not fit into {}", window.timespan.value);
+            Some(Fault::new(Code::UnreachableRule, gap.at, message))
+        }
+        _ => None,
+    }
 }

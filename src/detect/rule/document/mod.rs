@@ -8,6 +8,8 @@ mod detection;
 mod header;
 mod modifier;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use crate::detect::rule::problem::{Code, Fault, Problem};

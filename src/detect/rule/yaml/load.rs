@@ -97,7 +97,7 @@ impl Loader {
                 self.finish(Node { at, data }, anchor, nodes + 1)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some((node, nodes)) => self.finish(node, 0, nodes),
+                Some((node, nodes)) => self.finish(Node { at, ..node }, 0, nodes),
                 None => Err(Fault::new(Code::YamlSyntax, at, "an alias inside what it names")),
             },
         }
