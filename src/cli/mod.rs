@@ -4,6 +4,7 @@
 //! pipeline's business.
 
 pub mod check;
+pub mod demo;
 pub mod diagnostics;
 pub mod failure;
 pub mod generate;
@@ -34,6 +35,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 wrong usage, configu
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Demo(demo::Arguments),
     Generate(generate::Arguments),
     Replay(replay::Arguments),
     Run(run::Arguments),
@@ -66,6 +68,7 @@ fn counted(count: usize, what: &str) -> String {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),

@@ -197,6 +197,18 @@ impl Metrics {
         self.partitions().remove(topic, partition);
     }
 
+    /// Records of a topic consumed so far.
+    #[must_use]
+    pub fn consumed(&self, topic: &str) -> u64 {
+        self.counters.records.with_label_values(&[topic]).get()
+    }
+
+    /// Groups held in memory now.
+    #[must_use]
+    pub fn groups_held(&self) -> usize {
+        self.partitions().totals().groups
+    }
+
     /// All metrics in Prometheus' text format 0.0.4, stream-time lags as of `now`.
     #[must_use]
     pub fn render(&self, now: Timestamp) -> String {

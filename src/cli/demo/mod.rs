@@ -1,0 +1,174 @@
+//! `tokenwatch demo`: the whole service on a broker of its own, with generated traffic and attacks.
+//!
+//! What decides is the same [`Instance`](super::run::Instance) that `run` starts. Around it stand the embedded broker,
+//! a feeder that writes traffic at the pace of the clock, and a watcher that reads the alert topic as any consumer
+//! would. At the end the alerts are held against what was planted.
+
+mod feeder;
+mod scoreboard;
+mod screen;
+mod shipped;
+mod watcher;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use crate::config::{Config, HttpSettings, LogLevel, LogSettings};
+use crate::detect::Span;
+use crate::detect::rule::RuleSet;
+use crate::http::Views;
+use crate::kafka::{EmbeddedBroker, Tail};
+use crate::telemetry;
+
+use super::run::{Instance, Signals, control_plane};
+use super::{Failure, rules};
+
+use feeder::Feeder;
+use scoreboard::Scoreboard;
+use screen::{Pulse, Screen};
+use watcher::Watcher;
+
+const TOPIC: &str = "audit";
+const PARTITIONS: i32 = 6;
+/// Between two looks at the service while it starts and ends, and between two status lines.
+const GLANCE: Duration = Duration::from_millis(100);
+const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the service may take to be ready, and to decide what is left at the end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Shows the whole service at work: an embedded broker, generated traffic with attacks in it, alerts as they come.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Events a second
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// How long to run, such as 30s or 5m; until Ctrl-C without it
+    #[arg(long, value_name = "D", value_parser = duration)]
+    duration: Option<Duration>,
+    /// Where to serve /metrics, /healthz and /readyz
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
+    /// What everything random follows from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Rule files and folders to use instead of the shipped rules
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span = Span::parse(text).map_err(|error| format!("it {error}"))?;
+    Ok(Duration::from_millis(u64::try_from(span.millis()).unwrap_or_default()))
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let log = LogSettings { level: LogLevel::Error, ..LogSettings::default() };
+    telemetry::log::init(log);
+    let broker =
+        EmbeddedBroker::start(&[(TOPIC, PARTITIONS), ("tokenwatch-alerts", 1), ("tokenwatch-dead-letters", 1)])?;
+    let mut config = Config { http: HttpSettings { listen: arguments.listen }, log, ..Config::default() };
+    config.kafka.bootstrap_servers = vec![broker.address().to_owned()];
+    config.kafka.topics = vec![TOPIC.to_owned()];
+    let rules = match arguments.rules.as_slice() {
+        [] => shipped::rules(),
+        paths => rules::load(paths, &config)?,
+    };
+    let runtime = control_plane()?;
+    let outcome = runtime.block_on(play(arguments, config, rules));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn play(arguments: &Arguments, config: Config, rules: Arc<RuleSet>) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let broker = config.kafka.bootstrap_servers[0].clone();
+    let alerts_topic = config.kafka.alerts_topic.clone();
+    let instance = Instance::bind(config, Arc::clone(&rules)).await?;
+    let views = Arc::clone(&instance.views);
+    let screen = Arc::new(Screen::new());
+    screen.introduce(arguments, &rules, instance.server.address())?;
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut service = tokio::spawn(instance.run(async {
+        // Without a sender there is nobody left who could ask for a stop.
+        let _ = stopped.await;
+    }));
+    let begun = tokio::select! {
+        ended = &mut service => return early(ended),
+        ready = ready(&views) => ready,
+        () = signals.next() => false,
+    };
+    if !begun {
+        return Err(Failure::unavailable(format!("the service was not ready within {PATIENCE:.0?}")));
+    }
+    let watcher = Watcher::start(Tail::open(&broker, &alerts_topic)?, Arc::clone(&screen));
+    let feeder = Feeder::start(&broker, TOPIC, arguments.rate, arguments.seed)?;
+    let ends_at = arguments.duration.map(|duration| Instant::now() + duration);
+    tokio::select! {
+        ended = &mut service => return early(ended),
+        () = until(ends_at) => {}
+        () = signals.next() => {}
+        () = show(&screen, &feeder, &views) => {}
+    }
+    let fed = feeder.stop()?;
+    decided(&views, fed.events).await;
+    let alerts = watcher.stop();
+    let _ = stop.send(());
+    service.await.map_err(|_| Failure::unavailable("the service panicked"))??;
+    screen.conclude(&Scoreboard::new(&rules, &fed.labels, &alerts), &fed)
+}
+
+/// The service ended although nobody asked it to.
+fn early(ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {
+    ended.map_err(|_| Failure::unavailable("the service panicked"))??;
+    Err(Failure::unavailable("the service ended by itself"))
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the service reads its partitions; what is written before would be lost on it.
+async fn ready(views: &Views) -> bool {
+    glance_until(|| views.readiness.report().ready).await
+}
+
+/// Waits until everything that was written is decided.
+async fn decided(views: &Views, events: u64) {
+    glance_until(|| views.metrics.consumed(TOPIC) >= events).await;
+}
+
+async fn glance_until(is_so: impl Fn() -> bool) -> bool {
+    let patience_ends = Instant::now() + PATIENCE;
+    let mut glances = interval(GLANCE);
+    while !is_so() {
+        if Instant::now() > patience_ends {
+            return false;
+        }
+        glances.tick().await;
+    }
+    true
+}
+
+/// Keeps the status line up to date; never ends by itself.
+async fn show(screen: &Screen, feeder: &Feeder, views: &Views) {
+    let mut ticks = interval(STATUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut pulse = Pulse::new();
+    loop {
+        ticks.tick().await;
+        let consumed = views.metrics.consumed(TOPIC);
+        let lag = feeder.events().saturating_sub(consumed);
+        screen.status(&pulse.line(Instant::now(), consumed, feeder.subjects(), views.metrics.groups_held(), lag));
+    }
+}

@@ -1,0 +1,140 @@
+//! What a person sees: an introduction, a status line, alerts, and the score at the end.
+//!
+//! The status line is only there on a terminal; what is piped is plain lines.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::detect::rule::RuleSet;
+
+use super::super::Failure;
+use super::feeder::Fed;
+use super::scoreboard::Scoreboard;
+use super::watcher::SeenAlert;
+use super::{Arguments, PARTITIONS};
+
+/// Standard output below which a status line is drawn.
+#[derive(Debug)]
+pub(super) struct Screen {
+    status: ProgressBar,
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+fn level_style(level: &str) -> Style {
+    match level {
+        "critical" => Style::new().bold().fg_color(Some(AnsiColor::Magenta.into())),
+        "high" => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
+        "medium" => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        _ => Style::new().fg_color(Some(AnsiColor::Cyan.into())),
+    }
+}
+
+impl Screen {
+    /// The status line goes to standard error, and only to a terminal.
+    pub(super) fn new() -> Self {
+        let style =
+            ProgressStyle::with_template("{spinner:.green} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self { status: ProgressBar::new_spinner().with_style(style) }
+    }
+
+    fn print(&self, lines: &str) -> io::Result<()> {
+        self.status.suspend(|| {
+            let mut output = anstream::stdout();
+            output.write_all(lines.as_bytes())?;
+            output.flush()
+        })
+    }
+
+    pub(super) fn introduce(&self, arguments: &Arguments, rules: &RuleSet, address: SocketAddr) -> Result<(), Failure> {
+        let names: Vec<_> =
+            rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str()).collect();
+        let until = arguments.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {time:.0?}"));
+        let lines = format!(
+            "{BOLD}tokenwatch demo{BOLD:#}  the service on an embedded Kafka broker, with generated traffic, {until}\n\
+             traffic  {} events/s over {PARTITIONS} partitions, an attack every few seconds\n\
+             rules    {}\n\
+             metrics  http://{address}/metrics\n\n",
+            HumanCount(u64::from(arguments.rate)),
+            names.join(", "),
+        );
+        self.print(&lines).map_err(|error| Failure::output(&error))
+    }
+
+    pub(super) fn status(&self, line: &str) {
+        self.status.set_message(line.to_owned());
+        self.status.tick();
+    }
+
+    /// One line: when, how bad, which rule, who and what.
+    pub(super) fn alert(&self, alert: &SeenAlert) {
+        let time = alert.time.get(11..19).unwrap_or(&alert.time);
+        let (style, level) = (level_style(&alert.rule.level), alert.rule.level.to_uppercase());
+        let line = format!(
+            "{DIM}{time}{DIM:#}  {style}{level:<8}{style:#}  {BOLD}{:<22}{BOLD:#}  {}\n",
+            alert.rule.name, alert.summary
+        );
+        // Whoever read the output has gone; the demo goes on for its metrics.
+        let _ = self.print(&line);
+    }
+
+    /// The score by rule, and how fast it went.
+    pub(super) fn conclude(&self, board: &Scoreboard, fed: &Fed) -> Result<(), Failure> {
+        self.status.finish_and_clear();
+        let mut text = format!(
+            "\n{BOLD}{:<24}{:>9}{:>10}{:>8}{:>22}{BOLD:#}\n",
+            "rule", "injected", "detected", "missed", "alerts without attack"
+        );
+        for (rule, score) in &board.rules {
+            let (injected, detected) = (score.injected, score.detected);
+            text += &format!("{rule:<24}{injected:>9}{detected:>10}{:>8}{:>22}\n", score.missed(), score.unexplained);
+        }
+        if board.cut_short > 0 {
+            text += &format!("{} more had begun and were cut short by the end\n", board.cut_short);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = fed.events as f64 / fed.took.as_secs_f64().max(0.001);
+        text += &format!("\n{} events in {:.1?}, {rate:.0} a second\n", HumanCount(fed.events), fed.took);
+        self.print(&text).map_err(|error| Failure::output(&error))
+    }
+}
+
+/// Turns counts into a status line with a rate.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    last: (Instant, u64),
+    rate: f64,
+}
+
+impl Pulse {
+    /// The weight of the newest interval, so that the rate is steady enough to read.
+    const SMOOTHING: f64 = 0.3;
+
+    pub(super) fn new() -> Self {
+        Self { last: (Instant::now(), 0), rate: 0.0 }
+    }
+
+    pub(super) fn line(&mut self, now: Instant, consumed: u64, subjects: usize, groups: usize, lag: u64) -> String {
+        let seconds = now.duration_since(self.last.0).as_secs_f64();
+        if seconds > 0.0 {
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let newest = (consumed - self.last.1) as f64 / seconds;
+            self.rate += (newest - self.rate) * if self.rate == 0.0 { 1.0 } else { Self::SMOOTHING };
+        }
+        self.last = (now, consumed);
+        let count = |count: usize| HumanCount(count as u64);
+        format!(
+            "{:>7.0} events/s   {} events   {} subjects   {} groups   lag {}",
+            self.rate,
+            HumanCount(consumed),
+            count(subjects),
+            count(groups),
+            HumanCount(lag)
+        )
+    }
+}
