@@ -8,6 +8,7 @@ mod cli;
 mod deploy;
 mod harness;
 mod invariants;
+mod limits;
 mod oracle;
 mod rule_problems;
 mod service;
