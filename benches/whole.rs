@@ -28,7 +28,7 @@ struct Typed<'a> {
     #[serde(rename = "@timestamp")]
     timestamp: &'a str,
     #[serde(borrow)]
-    event: TypedEvent<'a>,
+    event: Option<TypedEvent<'a>>,
     #[serde(borrow)]
     jwt: Option<TypedToken<'a>>,
     #[serde(borrow)]

@@ -86,21 +86,22 @@ impl Screen {
     /// The score by rule, and how fast it went.
     pub(super) fn conclude(&self, board: &Scoreboard, fed: &Fed) -> Result<(), Failure> {
         self.status.finish_and_clear();
-        let mut text = format!(
-            "\n{BOLD}{:<24}{:>9}{:>10}{:>8}{:>22}{BOLD:#}\n",
+        let mut lines = vec![format!(
+            "\n{BOLD}{:<24}{:>9}{:>10}{:>8}{:>22}{BOLD:#}",
             "rule", "injected", "detected", "missed", "alerts without attack"
-        );
+        )];
         for (rule, score) in &board.rules {
             let (injected, detected) = (score.injected, score.detected);
-            text += &format!("{rule:<24}{injected:>9}{detected:>10}{:>8}{:>22}\n", score.missed(), score.unexplained);
+            let (missed, unexplained) = (score.missed(), score.unexplained);
+            lines.push(format!("{rule:<24}{injected:>9}{detected:>10}{missed:>8}{unexplained:>22}"));
         }
         if board.cut_short > 0 {
-            text += &format!("{} more had begun and were cut short by the end\n", board.cut_short);
+            lines.push(format!("{} more had begun and were cut short by the end", board.cut_short));
         }
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = fed.events as f64 / fed.took.as_secs_f64().max(0.001);
-        text += &format!("\n{} events in {:.1?}, {rate:.0} a second\n", HumanCount(fed.events), fed.took);
-        self.print(&text).map_err(|error| Failure::output(&error))
+        lines.push(format!("\n{} events in {:.1?}, {rate:.0} a second\n", HumanCount(fed.events), fed.took));
+        self.print(&lines.join("\n")).map_err(|error| Failure::output(&error))
     }
 }
 
