@@ -27,7 +27,8 @@ fn output_and_exit_code_are_captured_apart() {
 
 #[test]
 fn the_built_program_runs() {
-    run(tokenwatch(["--version"]), wait::PATIENCE).expect_code(0);
+    let finished = run(tokenwatch(["--version"]), wait::PATIENCE).expect_code(0);
+    assert_eq!(finished.stdout().trim(), concat!("tokenwatch ", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
