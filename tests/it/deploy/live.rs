@@ -39,7 +39,6 @@ fn service_under_load() -> Option<(Running, Prometheus)> {
 }
 
 #[test]
-#[ignore = "`tokenwatch demo` is not there yet"]
 fn every_dashboard_query_finds_series_of_a_service_under_load() {
     let Some((demo, prometheus)) = service_under_load() else { return };
     let dashboards = Dashboard::all();
