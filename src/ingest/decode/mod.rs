@@ -7,6 +7,7 @@
 //!
 //! Not a tree of values, and not a schema: types are judged by who reads the slot.
 
+mod keywords;
 mod projection;
 mod scan;
 mod text;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::value::Value;
 
+use super::keywords::scalars;
 use super::scan::{Cursor, Fault};
 use super::text::RawText;
 
@@ -16,6 +17,8 @@ use super::text::RawText;
 pub struct Projection {
     nodes: Vec<Node>,
     slots: usize,
+    /// Takes every scalar of the record, if a rule searches for keywords.
+    keywords: Option<Slot>,
 }
 
 /// A place in the tree of paths: what may follow, and the slot that ends here.
@@ -91,7 +94,8 @@ impl Projection {
     pub fn new(fields: &FieldTable) -> Self {
         let mut children: Vec<BTreeMap<&str, usize>> = vec![BTreeMap::new()];
         let mut ends: Vec<Option<Slot>> = vec![None];
-        for path in fields.paths() {
+        // A member may have that name too, but the path stands for all members.
+        for path in fields.paths().filter(|path| *path != FieldTable::KEYWORDS) {
             let mut node = 0;
             for segment in path.split('.') {
                 node = *children[node].entry(segment).or_insert(ends.len());
@@ -108,7 +112,7 @@ impl Projection {
             let below = names.iter().filter_map(|(_, node)| ends[*node]).collect();
             Node { slot: ends[node], names: Names::new(names), below }
         });
-        Self { nodes: nodes.collect(), slots: fields.len() }
+        Self { nodes: nodes.collect(), slots: fields.len(), keywords: fields.find(FieldTable::KEYWORDS) }
     }
 
     /// Decodes `text` into one value per slot; `Ok(false)` if it is JSON but not an object.
@@ -126,6 +130,9 @@ impl Projection {
             cursor.skip()?;
         }
         cursor.end()?;
+        if let Some(slot) = self.keywords {
+            values[slot.index()] = Value::List(scalars(text, depth_max)?);
+        }
         Ok(is_object)
     }
 
