@@ -234,7 +234,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
+    let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
     let events = Events::generate(count);
     let (mut reading, mut deciding, mut alerts) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
@@ -243,6 +243,7 @@ fn main() {
         deciding.push(seconds);
         alerts = raised;
     }
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let nanoseconds = |seconds: f64| seconds * 1e9 / count as f64;
     let (reading, deciding) = (nanoseconds(median(reading)), nanoseconds(median(deciding)));
     println!("{count} events of {} bytes, {alerts} alerts, median of {ROUNDS} rounds", events.bytes.len() / count);

@@ -70,9 +70,8 @@ fn watch(tail: &Tail, screen: &Screen, stop: &AtomicBool) -> Vec<SeenAlert> {
                 screen.alert(&alert);
                 seen.push(alert);
             }
-            Some(Err(_)) => {}
             None if is_last => return seen,
-            None => {}
+            _ => {}
         }
     }
 }
