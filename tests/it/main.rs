@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside; `pub` marks what a module offers to its neighbours")]
 
 mod cli;
+mod demo;
 mod deploy;
 mod harness;
 mod invariants;
