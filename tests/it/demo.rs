@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::net;
 use crate::support::process::{run, tokenwatch};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[test]
 fn the_demo_finds_every_attack_and_nothing_else_and_pipes_plain_lines() {
