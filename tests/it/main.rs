@@ -4,6 +4,7 @@
 //! `tokenwatch`) is in `support`. Unit tests are beside the code they test, not here.
 #![expect(unreachable_pub, reason = "a test binary has no outside; `pub` marks what a module offers to its neighbours")]
 
+mod boundaries;
 mod cli;
 mod demo;
 mod deploy;

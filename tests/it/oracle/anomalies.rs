@@ -30,12 +30,17 @@ pub(super) fn pair(rule: &Rule, entries: &[Match], arriving: &Match) -> Option<F
                 let distance = distance_km(earlier, later)?;
                 let hours = millis(later.time - earlier.time).max(1000.0) / MILLIS_PER_HOUR;
                 let speed = distance / hours;
-                (distance >= *min_distance_km && condition.holds(speed)).then_some(Some(speed))
+                (distance >= *min_distance_km && condition.holds(speed)).then_some(Some(shown_speed(speed)))
             }
             other => unreachable!("{} is not about pairs", other.word()),
         };
         Some(Firing::over(later.time, rule.timespan, observed?))
     })
+}
+
+/// A speed is compared as it is and told to 0.1 km/h.
+fn shown_speed(km_h: f64) -> f64 {
+    (km_h * 10.0).round() / 10.0
 }
 
 /// A point in degrees and how far off it may be.

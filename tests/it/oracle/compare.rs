@@ -13,8 +13,8 @@ use super::strategies::{Case, FUTURE_SKEW_MAX};
 
 /// Cases per property where `PROPTEST_CASES` does not say.
 const CASES: u32 = 300;
-/// How far apart two computations of one distance may end, as a share of it.
-const DISTANCE_ERROR_MAX: f64 = 1e-9;
+/// Speeds are told to 0.1 km/h; two computations of one distance can fall to different sides of half of that.
+const SPEED_ERROR_MAX_KM_H: f64 = 0.100_001;
 
 /// Runs a property over many cases, and panics with the smallest that breaks it.
 pub(crate) fn holds<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
@@ -81,7 +81,7 @@ fn same(rules: &[Rule], ours: &Alert, theirs: &Alert) -> bool {
     let without_number = |alert: &Alert| Alert { observed: None, event_id: String::new(), ..alert.clone() };
     let is_speed = rules.iter().any(|rule| rule.name == ours.rule && rule.logic.word() == "geo_velocity");
     let observed = match (ours.observed, theirs.observed) {
-        (Some(ours), Some(theirs)) if is_speed => (ours - theirs).abs() <= 0.05 + ours.abs() * DISTANCE_ERROR_MAX,
+        (Some(ours), Some(theirs)) if is_speed => (ours - theirs).abs() <= SPEED_ERROR_MAX_KM_H,
         (Some(ours), Some(theirs)) => ours.total_cmp(&theirs).is_eq(),
         (ours, theirs) => ours.is_none() && theirs.is_none(),
     };

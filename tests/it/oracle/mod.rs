@@ -4,7 +4,7 @@
 //! only agree by both being right. Not fast, and not bounded: limits are raised out of the way in its runs.
 //!
 //! `model` spells rules and events, `naive` tells the stream in the `terms` of the language, `windows` asks each type
-//! whether it fires: `counts`, `temporal`, `numeric`, `anomalies`. `golden` proves this on cases worked by hand.
+//! whether it fires: `counts`, `temporal`, `numeric`, `anomalies`. The cases of `boundaries`, worked by hand, prove it.
 //! `strategies` make rules and streams that collide, and `compare` holds the `engine` against the oracle over them.
 //!
 //! # Readings
@@ -17,6 +17,8 @@
 //! - With aliases an event can stand in two groups, in each with the labels that put it there.
 //! - A firing is a match like any other, so that two firings of one rule with one event, time and outer group are
 //!   duplicates, even if their inner groups differ.
+//! - A firing carries the fields of the event that arrived, with the group of the rule that fired; what rules further
+//!   down set is gone.
 //! - Firings reach the rules above by depth, name and group, each with its own place in the order of arrival.
 //! - Due decisions of `absence` fall by their firing time, and each raises its alerts, those of the rules above it
 //!   included, before the next falls. One that is due when its match arrives falls then and there.
@@ -29,9 +31,8 @@ mod anomalies;
 mod compare;
 mod counts;
 pub(crate) mod engine;
-mod golden;
 pub(crate) mod model;
-mod naive;
+pub(crate) mod naive;
 mod notation;
 mod numeric;
 mod properties;
@@ -42,8 +43,9 @@ mod terms;
 mod values;
 mod windows;
 
-/// Names the types that the engine runs, and compares each with the oracle over many streams. A type that it runs and
-/// that is not listed here fails a test.
+pub(crate) use notation::{MINUTE, WHO, ann, told, with_detections};
+
+/// Compares each type with the oracle, a test for each.
 macro_rules! engine_types {
     ($($kind:ident),* $(,)?) => {
         const ENGINE_TYPES: &[&str] = &[$(stringify!($kind)),*];
@@ -59,4 +61,7 @@ macro_rules! engine_types {
     };
 }
 
-engine_types! { event, event_count, value_count, temporal, temporal_ordered, value_sum, value_avg, value_percentile, value_change, geo_velocity, new_value, absence, ratio, spike }
+engine_types! {
+    event, event_count, value_count, temporal, temporal_ordered, value_sum, value_avg, value_percentile, value_change,
+    geo_velocity, new_value, absence, ratio, spike,
+}

@@ -122,6 +122,7 @@ impl Oracle {
             id: event.id.clone().unwrap_or_else(|| format!("stream/0/{offset}")),
             labels: event.marks.iter().cloned().collect(),
             fields: event.fields.clone(),
+            event_fields: event.fields.clone(),
         };
         let mut step = Step::default();
         self.alert_on_single(&arrived, &mut step);
@@ -274,6 +275,7 @@ impl Oracle {
         carried.time = firing.at;
         carried.labels = BTreeSet::from([rule.name.clone()]);
         let names = rule.group_by.iter().cloned();
+        carried.fields.clone_from(&source.event_fields);
         carried.fields.extend(names.zip(group.iter().cloned().map(Json::from)));
         step.firings.push((index, group.to_vec(), carried));
 

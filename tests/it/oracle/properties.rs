@@ -110,6 +110,11 @@ fn rules_side_by_side_agree_with_the_definitions() {
 }
 
 #[test]
+fn rules_over_rules_agree_with_the_definitions() {
+    agrees(strategies::chains(ENGINE_TYPES));
+}
+
+#[test]
 fn arrival_order_decides_no_group() {
     for kind in ORDER_FREE_TYPES.into_iter().filter(|kind| ENGINE_TYPES.contains(kind)) {
         holds(&strategies::two_orders(kind), |(case, shuffled)| {

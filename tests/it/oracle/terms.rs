@@ -15,6 +15,8 @@ pub(super) struct Match {
     /// The names of the rules that it satisfies.
     pub(super) labels: BTreeSet<String>,
     pub(super) fields: Fields,
+    /// The fields of the event that arrived, without what firings set.
+    pub(super) event_fields: Fields,
 }
 
 impl Match {
