@@ -139,3 +139,15 @@ fn the_probe_finds_what_is_there_and_names_what_is_not() {
     assert_eq!(failure.setting.as_deref(), Some("kafka.bootstrap_servers"));
     assert!(failure.problem.contains("no broker of 127.0.0.1:1 answers"), "{failure}");
 }
+
+#[test]
+fn the_client_brings_what_clusters_ask_for() {
+    let native = rdkafka::ClientConfig::new().create_native_config().expect("an empty configuration");
+    let features = native.get("builtin.features").expect("a client knows its features");
+    let features: Vec<_> = features.split(',').collect();
+    for wanted in
+        ["ssl", "sasl_plain", "sasl_scram", "sasl_oauthbearer", "oauthbearer_oidc", "gzip", "snappy", "lz4", "zstd"]
+    {
+        assert!(features.contains(&wanted), "no {wanted} among {features:?}");
+    }
+}
