@@ -45,6 +45,8 @@ pub struct PartitionState {
     waiting: WaitingRoom,
     /// How many events have arrived.
     arrivals: u64,
+    /// The number of the event at hand: the last to arrive, or the one whose wait has ended.
+    arrival: u64,
     bytes: usize,
 }
 
@@ -62,6 +64,7 @@ impl PartitionState {
             evictions: Evictions::default(),
             waiting: WaitingRoom::default(),
             arrivals: 0,
+            arrival: 0,
             bytes: 0,
         }
     }
@@ -92,6 +95,7 @@ impl PartitionState {
     pub(super) fn advance(&mut self, time: Timestamp, lateness: Span, rules: &[Rule]) {
         self.stream_time = self.stream_time.max(time);
         self.arrivals += 1;
+        self.arrival = self.arrivals;
         let horizon = self.stream_time - lateness;
         while let Some(step) = self.wheel.first_entry()
             && *step.key() < step_of(horizon)
@@ -149,16 +153,19 @@ impl PartitionState {
         self.groups.insert(key, group);
     }
 
-    /// Lets a match of the event that arrived last wait for its companion.
-    pub(super) fn wait(&mut self, waiting: Waiting, count_max: usize, outcome: &mut Outcome) {
-        if self.waiting.add(waiting, self.arrivals, count_max) {
+    /// Lets a match of the event at hand wait for its companion.
+    pub(super) fn wait(&mut self, mut waiting: Waiting, count_max: usize, outcome: &mut Outcome) {
+        waiting.arrival = self.arrival;
+        if self.waiting.add(waiting, count_max) {
             outcome.hit(Limit::Waiting);
         }
     }
 
     /// The next match whose wait ends before `time`, or any that waits if that is none.
     pub(super) fn next_due(&mut self, rules: &[Rule], time: Option<Timestamp>) -> Option<Waiting> {
-        self.waiting.next_due(rules, time)
+        let due = self.waiting.next_due(rules, time)?;
+        self.arrival = due.arrival;
+        Some(due)
     }
 
     /// The entry of a group, if it has one.

@@ -14,6 +14,8 @@ pub(in crate::detect) struct Waiting {
     pub(in crate::detect) rule: usize,
     pub(in crate::detect) key: Box<[u8]>,
     pub(in crate::detect) time: Timestamp,
+    /// Number of the event among all that arrived.
+    pub(in crate::detect) arrival: u64,
     id: Box<str>,
     origin: Origin,
     values: Vec<Value<'static>>,
@@ -28,7 +30,7 @@ impl Waiting {
         keeps_values: bool,
     ) -> Self {
         let values = if keeps_values { event.values.iter().map(owned).collect() } else { Vec::new() };
-        Self { rule, key: key.into(), time, id: event.id.into(), origin: event.origin.clone(), values }
+        Self { rule, key: key.into(), time, arrival: 0, id: event.id.into(), origin: event.origin.clone(), values }
     }
 
     /// The event of the match.
@@ -56,14 +58,18 @@ fn owned(value: &Value<'_>) -> Value<'static> {
 pub(in crate::detect) struct WaitingRoom {
     rules: BTreeMap<usize, BTreeMap<Place, Waiting>>,
     count: usize,
+    /// How many have ever waited: an event and a firing of its own can wait side by side.
+    serial: u64,
 }
 
-type Place = (Timestamp, u64, Arc<[u8]>);
+/// Time, arrival, group, serial number.
+type Place = (Timestamp, u64, Arc<[u8]>, u64);
 
 impl WaitingRoom {
-    /// Lets a match of the event with number `arrival` wait; at the limit the stalest goes, and true is returned.
-    pub(in crate::detect) fn add(&mut self, waiting: Waiting, arrival: u64, count_max: usize) -> bool {
-        let place = (waiting.time, arrival, Arc::from(&*waiting.key));
+    /// Lets a match wait; at the limit the stalest goes, and true is returned.
+    pub(in crate::detect) fn add(&mut self, waiting: Waiting, count_max: usize) -> bool {
+        self.serial += 1;
+        let place = (waiting.time, waiting.arrival, Arc::from(&*waiting.key), self.serial);
         self.rules.entry(waiting.rule).or_default().insert(place, waiting);
         self.count += 1;
         let is_over = self.count > count_max;
@@ -89,7 +95,7 @@ impl WaitingRoom {
             return None;
         }
         let due = self.rules.iter().filter_map(|(rule, queue)| {
-            let (time, arrival, group) = queue.first_key_value()?.0;
+            let (time, arrival, group, _) = queue.first_key_value()?.0;
             let is_due = stream_time.is_none_or(|now| *time + wait(&rules[*rule]) < now);
             is_due.then_some(((*time, *arrival, &rules[*rule].header.name, group), *rule))
         });
@@ -100,7 +106,7 @@ impl WaitingRoom {
     /// Forgets what waits for an evicted group: without its companions nothing can be said.
     pub(in crate::detect) fn forget(&mut self, key: &[u8]) {
         for queue in self.rules.values_mut() {
-            queue.retain(|(_, _, group), _| **group != *key);
+            queue.retain(|(_, _, group, _), _| **group != *key);
         }
         self.count = self.rules.values().map(BTreeMap::len).sum();
     }

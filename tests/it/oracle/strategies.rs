@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value as Json, json};
 
-use super::model::{Event, Logic, Rule, SECOND};
+use super::model::{Event, Rule, SECOND};
 use super::notation::with_detections;
 use super::rule_strategies::{chained, rule};
 
@@ -289,15 +289,7 @@ pub(crate) fn several(kinds: &'static [&'static str]) -> impl Strategy<Value = C
 
 /// Rules of some types that refer to each other, up to four deep.
 pub(crate) fn chains(kinds: &'static [&'static str]) -> impl Strategy<Value = Case> {
-    let rules = chained(kinds)
-        .prop_filter("the engine waits for one match of an arrival only", |rules| !rules.iter().any(waits_for_several));
-    case(rules.prop_map(with_detections))
-}
-
-/// An event and its firing can both be matches that an `absence` waits for. By the definitions each is decided; the
-/// engine decides one of the two. Until it waits for both, no chain here asks for that.
-fn waits_for_several(rule: &Rule) -> bool {
-    matches!(rule.logic, Logic::Absence { wait, .. } if wait > 0 && rule.rules.len() > 1)
+    case(chained(kinds).prop_map(with_detections))
 }
 
 /// The same events in two orders of arrival, none of them late in either: the lateness is longer than the stream.
