@@ -28,7 +28,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
     let texts = RuleTexts::read(&arguments.paths)?;
-    let (problems, rules) = match texts.compile(&rules::options(&config)?) {
+    let (problems, rules) = match texts.compile(&rules::options(&arguments.paths, &config)?) {
         Ok(compiled) => (compiled.warnings, Some(compiled.rules.rules.len())),
         Err(problems) => (problems, None),
     };

@@ -80,16 +80,20 @@ fn not_text(file: String, at: usize) -> Problem {
     }
 }
 
-/// What the compiler must know besides the files.
-pub(super) fn options(config: &Config) -> Result<Options, Failure> {
-    let lists = rule_files::lists(&config.rules.lists)?;
+/// What the compiler must know besides the files. Lists are those of `rules.lists`, else those that lie by the rules.
+pub(super) fn options(paths: &[PathBuf], config: &Config) -> Result<Options, Failure> {
+    let lists = if config.rules.lists.is_empty() {
+        rule_files::lists(&rule_files::list_folders(paths))?
+    } else {
+        rule_files::lists(&config.rules.lists)?
+    };
     Ok(Options { lists, limits: config.pipeline.limits.clone(), ..Options::default() })
 }
 
 /// The rules of some paths, for a command that needs them to run. Problems go to standard error.
 pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, Failure> {
     let texts = RuleTexts::read(paths)?;
-    match texts.compile(&options(config)?) {
+    match texts.compile(&options(paths, config)?) {
         Ok(compiled) => {
             if !compiled.warnings.is_empty() {
                 let warnings = counted(compiled.warnings.len(), "warning");

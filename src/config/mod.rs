@@ -56,7 +56,7 @@ pub struct Config {
 pub struct RuleSettings {
     /// Rule files and folders of them; not empty when the service runs.
     pub paths: Vec<PathBuf>,
-    /// Folders with the `NAME.txt` lists of the modifier `expand`.
+    /// Folders with the `NAME.txt` lists of the modifier `expand`; none: see [`rule_files::list_folders`].
     pub lists: Vec<PathBuf>,
 }
 

@@ -66,6 +66,20 @@ pub fn lists(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<String>>, Unrea
     Ok(lists)
 }
 
+/// Where lists are looked for if no folder is configured: for each rule path the nearest folder `lists`, in the path's
+/// own folder or one of the two above it. So `rules/lists` serves `rules`, `rules/access` and `rules/access/a.yml`.
+#[must_use]
+pub fn list_folders(rule_paths: &[PathBuf]) -> Vec<PathBuf> {
+    const LEVELS: usize = 3;
+    let nearest = |path: &PathBuf| {
+        // Without `.` and links, so that the folders above are those that a person sees.
+        let path = fs::canonicalize(path).ok()?;
+        let own = if path.is_dir() { path.as_path() } else { path.parent()? };
+        own.ancestors().take(LEVELS).map(|folder| folder.join("lists")).find(|folder| folder.is_dir())
+    };
+    rule_paths.iter().filter_map(nearest).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 #[derive(Debug, Default)]
 struct Search {
     found: BTreeSet<PathBuf>,
@@ -143,6 +157,27 @@ mod tests {
         fs::write(folder.path().join("notes.md"), "no list").expect("a file");
         let lists = lists(&[folder.path().to_owned()]).expect("readable");
         assert_eq!(lists, BTreeMap::from([("admins".to_owned(), vec!["ann".to_owned(), "bob".to_owned()])]));
+    }
+
+    #[test]
+    fn the_nearest_list_folder_up_to_two_levels_above_is_taken() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = fs::canonicalize(folder.path()).expect("it is there");
+        let at = |name: &str| root.join(name);
+        fs::create_dir_all(at("rules/lists")).expect("folders");
+        fs::create_dir_all(at("rules/team/deep/lists")).expect("folders");
+        fs::create_dir_all(at("rules/a/b/c")).expect("folders");
+        for name in ["rules/r.yml", "rules/a/r.yml", "rules/a/b/r.yml", "rules/a/b/c/r.yml", "rules/team/deep/r.yml"] {
+            fs::write(at(name), "").expect("a file");
+        }
+        let found = |names: &[&str]| list_folders(&names.iter().map(|name| at(name)).collect::<Vec<_>>());
+        for name in ["rules", "rules/r.yml", "rules/a", "rules/a/r.yml", "rules/a/b", "rules/a/b/r.yml"] {
+            assert_eq!(found(&[name]), [at("rules/lists")], "{name}");
+        }
+        assert_eq!(found(&["rules/a/b/c/r.yml"]), [] as [PathBuf; 0]);
+        assert_eq!(found(&["rules/team/deep/r.yml"]), [at("rules/team/deep/lists")]);
+        assert_eq!(found(&["rules", "rules/a", "rules/team/deep"]), [at("rules/lists"), at("rules/team/deep/lists")]);
+        assert_eq!(found(&["missing"]), [] as [PathBuf; 0]);
     }
 
     #[test]

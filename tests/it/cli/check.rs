@@ -80,6 +80,20 @@ fn lists_come_from_the_configuration() {
 }
 
 #[test]
+fn lists_that_lie_by_the_rules_need_no_configuration() {
+    let folder = Folder::new();
+    let rules = super::fixture::RULES.replace("event.outcome: failure", "'event.outcome|expand': '%bad_outcomes%'");
+    folder.write("pack/login/listed.yml", rules);
+    folder.write("pack/lists/bad_outcomes.txt", "failure\n");
+    folder.run(&["check", "pack"]).expect_code(0);
+    folder.run(&["check", "pack/login/listed.yml"]).expect_code(0);
+    // What is configured stands alone.
+    folder.write("other/some.txt", "failure\n");
+    folder.write("c.toml", "[rules]\nlists = [\"other\"]\n");
+    folder.run(&["check", "--config", "c.toml", "pack"]).expect_code(1);
+}
+
+#[test]
 fn what_is_not_there_is_no_finding() {
     let folder = Folder::new();
     let missing = folder.run(&["check", "rules.yml", "nowhere.yml"]).expect_code(3);
