@@ -10,6 +10,7 @@ pub mod http;
 pub mod ingest;
 pub mod kafka;
 pub mod pipeline;
+pub mod rule_test;
 pub mod service;
 pub mod telemetry;
 pub mod traffic;

@@ -1,19 +1,22 @@
-//! `tokenwatch check`: every problem of every rule file at once.
+//! `tokenwatch check`: every problem of every rule file and test file at once.
 
+use std::collections::HashSet;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::config::{Config, Purpose};
-use crate::detect::rule::{Problem, Severity};
+use crate::detect::rule::{Problem, Severity, Source};
 
 use super::rules::{self, RuleTexts};
-use super::{Failure, Format, counted, say};
+use super::test::suite::Suite;
+use super::{Failure, Format, counted, diagnostics, say};
 
-/// Finds what is wrong with rule files; exit code 1 if any of it is an error.
+/// Finds what is wrong with rule files and test files; exit code 1 if any of it is an error.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Rule files, and folders that are searched for .yml and .yaml
+    /// Rule files, test files (`NAME_test.yml`), and folders that are searched for both
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Configuration (.toml, .yaml) with the lists and limits that the rules are checked against
@@ -28,25 +31,38 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
     let texts = RuleTexts::read(&arguments.paths)?;
-    let (problems, rules) = match texts.compile(&rules::options(&arguments.paths, &config)?) {
+    let (mut problems, rules) = match texts.compile(&rules::options(&arguments.paths, &config)?) {
         Ok(compiled) => (compiled.warnings, Some(compiled.rules.rules.len())),
         Err(problems) => (problems, None),
     };
-    let written = texts.print(&problems, arguments.format, &mut anstream::stdout());
-    written.map_err(|error| Failure::output(&error))?;
-    conclude(&problems, &texts, rules)
+    let suites = texts.tests.iter().map(|path| Suite::load(path, &config)).collect::<Result<Vec<_>, _>>()?;
+    add_new(&mut problems, &suites);
+    let sources: Vec<Source<'_>> = texts.sources().into_iter().chain(suites.iter().flat_map(Suite::sources)).collect();
+    let shown = diagnostics::render(&problems, &sources, arguments.format);
+    anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))?;
+    conclude(&problems, &texts, &suites, rules)
+}
+
+/// Adds the problems of test files. Those of a rule file that several name are said once.
+fn add_new(problems: &mut Vec<Problem>, suites: &[Suite]) {
+    let place = |problem: &Problem| (problem.file.clone(), problem.line, problem.column, problem.code);
+    let mut said: HashSet<_> = problems.iter().map(place).collect();
+    let of_suites = suites.iter().flat_map(|suite| &suite.problems);
+    problems.extend(of_suites.filter(|problem| said.insert(place(problem))).cloned().collect::<Vec<_>>());
 }
 
 /// Says how it went, in one line.
-fn conclude(problems: &[Problem], texts: &RuleTexts, rules: Option<usize>) -> Result<(), Failure> {
+fn conclude(problems: &[Problem], texts: &RuleTexts, suites: &[Suite], rules: Option<usize>) -> Result<(), Failure> {
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let warnings = problems.len() - errors;
-    let files = counted(texts.len(), "file");
-    let rules = rules.map_or_else(String::new, |rules| format!(", {}", counted(rules, "rule")));
-    say(format_args!("{files}{rules}: {}, {}", counted(errors, "error"), counted(warnings, "warning")));
-    if !texts.tests.is_empty() {
-        let left_out = counted(texts.tests.len(), "test file");
-        say(format_args!("{left_out} (NAME_test.yml) left out: this version does not read them yet"));
+    let mut summary = counted(texts.len() + suites.len(), "file");
+    if let Some(rules) = rules.filter(|_| texts.len() > 0) {
+        summary = format!("{summary}, {}", counted(rules, "rule"));
     }
+    if !suites.is_empty() {
+        let ready = suites.iter().filter_map(|suite| suite.ready.as_ref());
+        summary = format!("{summary}, {}", counted(ready.map(|ready| ready.file.cases.len()).sum(), "test"));
+    }
+    say(format_args!("{summary}: {}, {}", counted(errors, "error"), counted(warnings, "warning")));
     if errors > 0 { Err(Failure::Findings) } else { Ok(()) }
 }

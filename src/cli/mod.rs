@@ -11,6 +11,7 @@ pub mod generate;
 pub mod replay;
 mod rules;
 pub mod run;
+pub mod test;
 
 use std::fmt;
 use std::io::Write;
@@ -39,6 +40,7 @@ enum Command {
     Generate(generate::Arguments),
     Replay(replay::Arguments),
     Run(run::Arguments),
+    Test(test::Arguments),
 }
 
 /// For whom something is written that both people and programs read.
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Config, rule_files};
+use crate::config::Config;
+use crate::config::rule_files::{self, RuleFiles};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
 use super::{Failure, Format, counted, diagnostics, say};
@@ -30,6 +31,11 @@ impl RuleTexts {
             let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
             return Err(Failure::wrong(format!("no rule files (.yml, .yaml) in {}", paths.join(", "))));
         }
+        Self::of(found)
+    }
+
+    /// Reads files that were found.
+    pub(super) fn of(found: RuleFiles) -> Result<Self, Failure> {
         let mut texts = Self { tests: found.tests, ..Self::default() };
         for path in found.rules {
             let name = path.display().to_string();
@@ -57,7 +63,8 @@ impl RuleTexts {
         output.write_all(diagnostics::render(problems, &self.sources(), format).as_bytes())
     }
 
-    fn sources(&self) -> Vec<Source<'_>> {
+    /// The texts, to compile them or to show problems of theirs.
+    pub(super) fn sources(&self) -> Vec<Source<'_>> {
         self.files.iter().map(|(path, text)| Source { path, text }).collect()
     }
 
@@ -67,7 +74,8 @@ impl RuleTexts {
     }
 }
 
-fn not_text(file: String, at: usize) -> Problem {
+/// The problem of a file that is not UTF-8 from byte `at` on.
+pub(super) fn not_text(file: String, at: usize) -> Problem {
     Problem {
         severity: Severity::Error,
         code: Code::YamlSyntax,

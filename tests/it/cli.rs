@@ -5,4 +5,5 @@ mod configuration;
 mod fixture;
 mod generate;
 mod replay;
+mod test;
 mod usage;

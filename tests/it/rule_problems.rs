@@ -6,11 +6,15 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokenwatch::cli::{Format, diagnostics};
 use tokenwatch::detect::Span;
 use tokenwatch::detect::rule::{Code, Options, Problem, Source, compile};
+use tokenwatch::rule_test;
+
+use crate::support::process;
 
 const FOLDER: &str = "tests/fixtures/rules/bad";
 
@@ -64,13 +68,15 @@ fn generated(code: Code) -> Option<Vec<String>> {
 
 #[test]
 fn every_code_has_a_bad_file_and_a_text() {
-    let bless = std::env::var_os("TOKENWATCH_BLESS").is_some();
     let mut wrong = String::new();
     for &code in Code::ALL {
         if let Some(texts) = generated(code) {
             let sources: Vec<_> = texts.iter().map(|text| Source { path: "generated.yml", text }).collect();
             let found = problems(&sources);
             assert!(found.iter().any(|problem| problem.code == code), "{code} is not found in the generated file");
+            continue;
+        }
+        if Path::new(&format!("{FOLDER}/{code}_test.yml")).exists() {
             continue;
         }
         let path = format!("{FOLDER}/{code}.yml");
@@ -86,14 +92,30 @@ fn every_code_has_a_bad_file_and_a_text() {
         }
         let shown = diagnostics::render(&found, &sources, Format::Text);
         let shown = anstream::adapter::strip_str(&shown).to_string();
-        let expected_path = format!("{FOLDER}/{code}.txt");
-        if bless {
-            fs::write(&expected_path, &shown).expect("the fixtures can be written");
-        }
-        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
-        if shown != expected {
-            let _ = write!(wrong, "{expected_path} should be:\n{shown}");
-        }
+        wrong += &difference(&format!("{FOLDER}/{code}.txt"), &shown);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What a text should be instead of a fixture, if it is another; or makes it the fixture.
+fn difference(expected_path: &str, shown: &str) -> String {
+    if std::env::var_os("TOKENWATCH_BLESS").is_some() {
+        fs::write(expected_path, shown).expect("the fixtures can be written");
+    }
+    let expected = fs::read_to_string(expected_path).unwrap_or_default();
+    if shown == expected { String::new() } else { format!("{expected_path} should be:\n{shown}") }
+}
+
+/// What only test files can have wrong is shown by one of them, `CODE_test.yml`, as the command line checks it.
+#[test]
+fn bad_test_files_have_a_text_too() {
+    let mut wrong = String::new();
+    for code in Code::ALL.iter().filter(|code| Path::new(&format!("{FOLDER}/{code}_test.yml")).exists()) {
+        let mut command = process::tokenwatch(["check", &format!("{code}_test.yml")]);
+        command.current_dir(FOLDER);
+        let finished = process::run(command, Duration::from_mins(1)).expect_code(1);
+        assert_eq!(finished.stdout().matches(&format!("[{code}]")).count(), 1, "{}", finished.stdout());
+        wrong += &difference(&format!("{FOLDER}/{code}_test.txt"), finished.stdout());
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -103,7 +125,8 @@ fn no_bad_file_is_without_a_code() {
     for entry in fs::read_dir(FOLDER).expect("the fixtures are there") {
         let path = entry.expect("readable").path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("plain names");
-        assert!(Code::ALL.iter().any(|code| code.name() == stem), "{stem} is not a code");
+        let code = stem.strip_suffix("_test").unwrap_or(stem);
+        assert!(Code::ALL.iter().any(|known| known.name() == code), "{stem} is not a code");
         assert!(Path::new(&format!("{FOLDER}/{stem}.yml")).exists(), "{stem}.txt has no rules");
     }
 }
@@ -213,6 +236,28 @@ fn damaged_rules() -> impl Strategy<Value = String> {
     })
 }
 
+/// A test file with a stretch of it replaced.
+fn nearly_tests() -> impl Strategy<Value = String> {
+    const TEXT: &str = "\
+rule_files: [a.yml]
+defaults: {event.action: login, jwt: {sub: [a, '{n}']}}
+tests:
+  - name: a
+    defaults: {event.outcome: null}
+    events: [{at: 1m10s, every: 250ms, repeat: 3, delay: 1h, event: {a.b: 1}}]
+    alerts:
+      - {rule: a, at: 0, group: {jwt.sub: 1}, observed: 3, level: high, suppressed: 0, truncated: false, details: {}}
+";
+    let fragments = proptest::sample::select(
+        ["", "-", "9", "x", "~", "[", "{}", ": ", "\n", "\n  - ", "99999999999999999999d", "&a ", "*a", "---\n"]
+            .as_slice(),
+    );
+    (0..TEXT.len(), 0..20_usize, fragments).prop_map(|(start, length, inserted)| {
+        let end = (start + length).min(TEXT.len());
+        format!("{}{inserted}{}", &TEXT[..start], &TEXT[end..])
+    })
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_compiler_panic(text in prop_oneof![".{0,200}", nearly_rules(), damaged_rules()]) {
@@ -223,6 +268,14 @@ proptest! {
             prop_assert!((1..=lines).contains(&problem.line), "{problem:?} in {text:?}");
             prop_assert!(problem.column >= 1 && problem.width >= 1, "{problem:?}");
         }
+        prop_assert_eq!(diagnostics::render(&found, &sources, Format::Text).is_empty(), found.is_empty());
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_of_tests_panic(text in prop_oneof![nearly_rules(), nearly_tests()]) {
+        let (file, found) = rule_test::read("a_test.yml", &text);
+        prop_assert!(file.is_some() || !found.is_empty(), "{text:?}");
+        let sources = [Source { path: "a_test.yml", text: &text }];
         prop_assert_eq!(diagnostics::render(&found, &sources, Format::Text).is_empty(), found.is_empty());
     }
 }

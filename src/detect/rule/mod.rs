@@ -1,6 +1,6 @@
 //! Rules: from the text of files to a compiled set, or to every problem at once.
 //!
-//! `yaml` (nodes with positions) → `document` (typed, one at a time) → `compile` (names resolved, fields in slots) →
+//! `yaml` (nodes with positions) → `reader` (typed values) → `document` (typed, one at a time) → `compile` (names resolved, fields in slots) →
 //! [`RuleSet`]. Only the compiler can make a [`RuleSet`], so an invalid one never exists as a value. Not the reading of
 //! files: texts and lists are arguments.
 
@@ -10,8 +10,9 @@ pub mod condition;
 mod document;
 pub mod logic;
 pub mod problem;
-mod schema;
-mod yaml;
+pub(crate) mod reader;
+pub(crate) mod schema;
+pub(crate) mod yaml;
 
 pub use compile::{Compiled, Options, Source, compile};
 pub use compiled::{Level, Rule, RuleHeader, RuleSet};

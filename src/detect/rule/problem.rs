@@ -71,8 +71,13 @@ impl Fault {
         self
     }
 
-    /// The problem that this is, in a file and, where known, a rule.
-    pub(crate) fn in_rule(self, file: &str, rule: Option<&str>) -> Problem {
+    /// The problem that this is, in a rule of a file.
+    pub(crate) fn in_rule(self, file: &str, rule: &str) -> Problem {
+        self.about(file, Some(&subject_rule(rule)))
+    }
+
+    /// The problem that this is, in a file and, where known, about a part of it.
+    pub(crate) fn about(self, file: &str, subject: Option<&str>) -> Problem {
         Problem {
             severity: self.code.severity(),
             code: self.code,
@@ -80,13 +85,18 @@ impl Fault {
             line: self.at.line,
             column: self.at.column,
             width: self.at.width.max(1),
-            message: match rule {
-                Some(rule) => format!("rule \"{rule}\": {}", self.message),
+            message: match subject {
+                Some(subject) => format!("{subject}: {}", self.message),
                 None => self.message,
             },
             hint: self.hint,
         }
     }
+}
+
+/// How problems name a rule.
+pub(crate) fn subject_rule(rule: &str) -> String {
+    format!("rule \"{rule}\"")
 }
 
 macro_rules! codes {
@@ -140,7 +150,7 @@ codes! {
         MisplacedKey = "misplaced-key",
         /// A name or title that no rule can have.
         BadName = "bad-name",
-        /// Two rules with one name.
+        /// Two rules, or two tests of a file, with one name.
         DuplicateName = "duplicate-name",
         /// An id that is not a UUID.
         BadId = "bad-id",
@@ -198,6 +208,10 @@ codes! {
         TooManyFields = "too-many-fields",
         /// A filter of something that is not a detection.
         FilterOfCorrelation = "filter-of-correlation",
+        /// A rule file of a test that is not there.
+        UnknownFile = "unknown-file",
+        /// An event of a test that is none.
+        BadEvent = "bad-event",
     }
     Warning {
         /// No id: one is made from the name.

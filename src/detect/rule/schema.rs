@@ -3,7 +3,7 @@
 //! Not a limit: events keep every field, and rules may use any.
 
 /// Fields that the event format defines, or that ingest derives.
-pub(super) const FIELDS: [&str; 44] = [
+pub(crate) const FIELDS: [&str; 44] = [
     "@timestamp",
     "authz.required_scope",
     "event.action",
@@ -54,7 +54,7 @@ pub(super) const FIELDS: [&str; 44] = [
 const OWN: [&str; 3] = ["authz.", "jwt.", "token."];
 
 /// The known field that an unknown one was probably meant to be.
-pub(super) fn meant(field: &str) -> Option<&'static str> {
+pub(crate) fn meant(field: &str) -> Option<&'static str> {
     // A name of one part belongs to another product's own schema.
     if FIELDS.contains(&field) || !field.contains('.') || field.len() > 128 {
         return None;

@@ -60,12 +60,38 @@ fn a_file_that_is_not_utf_8_is_a_problem_among_others() {
 }
 
 #[test]
-fn test_files_are_named_and_left_out() {
+fn test_files_are_checked_with_the_rules_that_they_name() {
     let folder = Folder::new();
     folder.write("pack/a.yml", super::fixture::RULES);
-    folder.write("pack/a_test.yml", "rule_files: [a.yml]\ntests: []\n");
-    let finished = folder.run(&["check", "pack"]).expect_code(0);
-    assert!(finished.stderr().contains("1 test file"), "{}", finished.stderr());
+    let check = |tests: &str, code: i32| {
+        folder.write("pack/a_test.yml", format!("rule_files: [a.yml]\ntests:\n{tests}"));
+        folder.run(&["check", "pack"]).expect_code(code)
+    };
+    let right = "  - {name: a, events: [{at: 0s, event: {event.action: login}}], alerts: []}\n";
+    let finished = check(right, 0);
+    assert!(finished.stderr().contains("2 files, 1 rule, 1 test: 0 errors, 0 warnings"), "{}", finished.stderr());
+    let slips = check(&right.replace("alerts: []", "alerts: [{rule: pasword_guessing}]"), 1);
+    assert!(slips.stdout().contains("pack/a_test.yml:3:"), "{}", slips.stdout());
+    assert!(slips.stdout().contains("did you mean \"password_guessing\"?"), "{}", slips.stdout());
+    let uncounted = check(&right.replace("alerts: []", "alerts: [{rule: failed_login}]"), 1);
+    assert!(uncounted.stdout().contains("\"failed_login\" raises no alerts"), "{}", uncounted.stdout());
+    let field = check(&right.replace("login}", "login, jwt.subject: ann}"), 0);
+    assert!(field.stdout().contains("warning: the event has no field \"jwt.subject\""), "{}", field.stdout());
+}
+
+#[test]
+fn a_problem_of_a_rule_file_is_said_once_however_many_tests_name_it() {
+    let folder = Folder::new();
+    folder.write("pack/a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    for name in ["a_test.yml", "deep/b_test.yml"] {
+        let rules = if name.starts_with('a') { "a.yml" } else { "../a.yml" };
+        folder.write(&format!("pack/{name}"), format!("rule_files: [{rules}]\ntests: []\n"));
+    }
+    let finished = folder.run(&["check", "pack"]).expect_code(1);
+    assert_eq!(finished.stdout().matches("timespan-without-unit").count(), 1, "{}", finished.stdout());
+    // The problem is theirs too where the rule file itself is not asked about.
+    let alone = folder.run(&["check", "pack/deep/b_test.yml"]).expect_code(1);
+    assert!(alone.stdout().contains("pack/a.yml:16:13"), "{}", alone.stdout());
 }
 
 #[test]

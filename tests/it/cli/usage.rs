@@ -6,7 +6,7 @@ use super::fixture::Folder;
 fn help_and_version_are_data_and_succeed() {
     let folder = Folder::new();
     let help = folder.run(&["--help"]).expect_code(0);
-    for command in ["check", "replay", "generate"] {
+    for command in ["check", "test", "replay", "generate"] {
         assert!(help.stdout().contains(command), "{}", help.stdout());
     }
     assert_eq!(help.stderr(), "");
@@ -21,6 +21,7 @@ fn wrong_usage_ends_with_2_and_words_on_standard_error() {
         &[][..],
         &["chekc"],
         &["check"],
+        &["test"],
         &["check", "--fromat", "json", "rules.yml"],
         &["check", "--format", "xml", "rules.yml"],
         &["replay"],

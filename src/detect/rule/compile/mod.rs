@@ -105,6 +105,6 @@ impl Context<'_> {
 
     fn report(&mut self, document: &Document, fault: Fault) {
         let file = self.sources[document.file].path;
-        self.problems.push(fault.in_rule(file, Some(&document.header.name.value)));
+        self.problems.push(fault.in_rule(file, &document.header.name.value));
     }
 }

@@ -4,10 +4,9 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::reader::{self, Reporter, Section, Spanned, near};
-use super::suggest;
 use crate::detect::rule::compiled::{Level, Status};
 use crate::detect::rule::problem::{Code, Fault};
-use crate::detect::rule::yaml::{Data, Node, Spot};
+use crate::detect::rule::yaml::{Node, Spot};
 use crate::detect::time::Span;
 
 /// The keys that say what kind of document it is.
@@ -74,8 +73,12 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option
     Some(Header {
         id: section.read(reporter, "id", id),
         lacks_id: section.get("id").is_none(),
-        status: section.read(reporter, "status", status),
-        level: section.read(reporter, "level", level),
+        status: section
+            .read(reporter, "status", |node, key| {
+                reader::one_of(node, key, Code::BadStatus, (&Status::ALL, Status::name))
+            })
+            .map(|status| status.value),
+        level: section.read(reporter, "level", reader::level),
         tags: section
             .read(reporter, "tags", reader::texts)
             .unwrap_or_default()
@@ -169,41 +172,10 @@ fn id(node: &Node, key: &str) -> Result<Spanned<Uuid>, Fault> {
     Ok(Spanned { value, at: text.at })
 }
 
-fn status(node: &Node, key: &str) -> Result<Status, Fault> {
-    let text = reader::text(node, key)?;
-    Status::ALL.into_iter().find(|status| status.name() == text.value).ok_or_else(|| {
-        let hint = suggest(&text.value, Status::ALL.map(Status::name));
-        Fault::new(Code::BadStatus, text.at, format!("unknown status \"{}\"", reader::clip(&text.value))).hint(hint)
-    })
-}
-
-fn level(node: &Node, key: &str) -> Result<Spanned<Level>, Fault> {
-    let text = reader::text(node, key)?;
-    let found = Level::ALL.into_iter().find(|level| level.name() == text.value);
-    let value = found.ok_or_else(|| {
-        let hint = suggest(&text.value, Level::ALL.map(Level::name));
-        Fault::new(Code::BadLevel, text.at, format!("unknown level \"{}\"", reader::clip(&text.value))).hint(hint)
-    })?;
-    Ok(Spanned { value, at: text.at })
-}
-
 /// What has no bearing on detection, kept for people and programs that list rules.
 fn notes(section: &Section<'_>) -> Map<String, Json> {
     const USED: [&str; 9] = ["title", "id", "name", "status", "logsource", "level", "tags", "generate", "tokenwatch"];
     let is_note = |key: &str| !USED.contains(&key) && !BODIES.contains(&key);
     let kept = section.entries.iter().filter(|entry| is_note(&entry.key.text));
-    kept.map(|entry| (entry.key.text.clone(), json(&entry.value))).collect()
-}
-
-fn json(node: &Node) -> Json {
-    match &node.data {
-        Data::Null => Json::Null,
-        Data::Bool(value) => Json::Bool(*value),
-        Data::Number(number) => number.canonical.parse().map_or(Json::Null, Json::Number),
-        Data::Text(text) => Json::String(text.text.clone()),
-        Data::List(items) => items.iter().map(json).collect(),
-        Data::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.text.clone(), json(&entry.value))).collect())
-        }
-    }
+    kept.map(|entry| (entry.key.text.clone(), entry.value.json())).collect()
 }

@@ -7,7 +7,6 @@ mod condition;
 mod detection;
 mod header;
 mod modifier;
-mod reader;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -15,14 +14,14 @@ mod window;
 use crate::detect::rule::problem::{Code, Fault, Problem};
 use crate::detect::rule::yaml::{self, Node, Spot};
 
+pub(crate) use super::reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use condition::Condition;
 pub(crate) use detection::{Detection, FieldSearch, LogSourceText, Search};
 pub(crate) use header::Header;
 pub(crate) use modifier::{Encoding, MatchPlan, Operator, Quantifier};
-pub(crate) use reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use window::Window;
 
-use reader::Section;
+use super::reader::{self, Section};
 
 /// One document of a rule file.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ mod scalar;
 
 use std::rc::Rc;
 
+use serde_json::Value as Json;
+
 pub(crate) use load::load;
 pub(crate) use scalar::NumberLiteral;
 
@@ -110,6 +112,20 @@ impl Node {
             Data::Number(number) => Some(number.spelling.clone()),
             Data::Text(text) => Some(text.text.clone()),
             Data::Null | Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
+    /// The same value as JSON.
+    pub(crate) fn json(&self) -> Json {
+        match &self.data {
+            Data::Null => Json::Null,
+            Data::Bool(value) => Json::Bool(*value),
+            Data::Number(number) => number.canonical.parse().map_or(Json::Null, Json::Number),
+            Data::Text(text) => Json::String(text.text.clone()),
+            Data::List(items) => items.iter().map(Self::json).collect(),
+            Data::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.key.text.clone(), entry.value.json())).collect())
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Not the meaning of any key: that is the business of the module that asks for it.
 
-use crate::detect::rule::problem::{Code, Fault, Problem};
+use crate::detect::rule::compiled::Level;
+use crate::detect::rule::problem::{Code, Fault, Problem, subject_rule};
 use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
 use crate::detect::time::{Span, SpanError};
 
@@ -13,25 +14,36 @@ pub(crate) struct Spanned<T> {
     pub(crate) at: Spot,
 }
 
-/// Collects the problems of one file, under the name of the rule being read.
+/// Collects the problems of one file, under the name of what is being read.
 pub(crate) struct Reporter<'a> {
     file: &'a str,
-    rule: Option<String>,
+    /// `rule "bruteforce"`, `test "seven do not"`.
+    subject: Option<String>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(file: &'a str, problems: &'a mut Vec<Problem>) -> Self {
-        Self { file, rule: None, problems }
+        Self { file, subject: None, problems }
     }
 
     /// From here on, problems belong to this rule.
     pub(crate) fn enter(&mut self, rule: Option<&str>) {
-        self.rule = rule.map(str::to_owned);
+        self.subject = rule.map(subject_rule);
+    }
+
+    /// From here on, problems belong to this test.
+    pub(crate) fn enter_test(&mut self, test: &str) {
+        self.subject = Some(format!("test \"{}\"", clip(test)));
+    }
+
+    /// From here on, problems belong to the file.
+    pub(crate) fn leave(&mut self) {
+        self.subject = None;
     }
 
     pub(crate) fn report(&mut self, fault: Fault) {
-        self.problems.push(fault.in_rule(self.file, self.rule.as_deref()));
+        self.problems.push(fault.about(self.file, self.subject.as_deref()));
     }
 
     /// The value, or none after reporting why there is none.
@@ -123,6 +135,27 @@ pub(crate) fn texts(node: &Node, key: &str) -> Result<Vec<Spanned<String>>, Faul
 pub(crate) fn some_texts(node: &Node, key: &str) -> Result<Vec<Spanned<String>>, Fault> {
     let texts = texts(node, key)?;
     if texts.is_empty() { Err(Fault::new(Code::EmptySelection, node.at, format!("{key} is empty"))) } else { Ok(texts) }
+}
+
+/// One of some words, each with what it stands for.
+pub(crate) fn one_of<T: Copy>(
+    node: &Node,
+    key: &str,
+    code: Code,
+    (all, name): (&[T], impl Fn(T) -> &'static str),
+) -> Result<Spanned<T>, Fault> {
+    let text = text(node, key)?;
+    let found = all.iter().copied().find(|one| name(*one) == text.value);
+    let value = found.ok_or_else(|| {
+        let hint = suggest(&text.value, all.iter().map(|one| name(*one)));
+        Fault::new(code, text.at, format!("unknown {key} \"{}\"", clip(&text.value))).hint(hint)
+    })?;
+    Ok(Spanned { value, at: text.at })
+}
+
+/// One of Sigma's levels.
+pub(crate) fn level(node: &Node, key: &str) -> Result<Spanned<Level>, Fault> {
+    one_of(node, key, Code::BadLevel, (&Level::ALL, Level::name))
 }
 
 pub(crate) fn boolean(node: &Node, key: &str) -> Result<bool, Fault> {

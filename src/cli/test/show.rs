@@ -1,0 +1,28 @@
+//! The results of tests for people: a line each, and under a failed one what differs.
+
+use anstyle::{AnsiColor, Style};
+
+use super::{FileResult, difference};
+
+const PASSED: Style = AnsiColor::Green.on_default();
+const FAILED: Style = AnsiColor::Red.on_default().bold();
+const FILE: Style = Style::new().bold();
+
+/// Every file with its tests; empty for files that could not run, whose problems are said elsewhere.
+pub(super) fn results(results: &[FileResult]) -> String {
+    results.iter().filter(|result| !result.ran.is_empty()).map(of_file).collect()
+}
+
+fn of_file(result: &FileResult) -> String {
+    let path = &result.suite.path;
+    let mut lines = vec![format!("{FILE}{path}{FILE:#}")];
+    for (case, ran) in result.cases() {
+        if ran.verdict.is_pass() {
+            lines.push(format!("  {PASSED}ok{PASSED:#}    {}", case.name));
+            continue;
+        }
+        lines.push(format!("  {FAILED}FAIL{FAILED:#}  {} ({path}:{})", case.name, case.line()));
+        lines.extend(difference::lines(case, &ran.verdict).iter().map(|line| format!("        {line}")));
+    }
+    lines.join("\n") + "\n"
+}

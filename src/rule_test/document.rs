@@ -1,0 +1,214 @@
+//! What a test file says, and whether the rules that it names bear it out.
+
+use crate::detect::rule::problem::{Code, Fault, Problem};
+use crate::detect::rule::reader::Spanned;
+use crate::detect::rule::reader::{self, Reporter, Section, clip};
+use crate::detect::rule::yaml::{self, Data, Node, Spot};
+use crate::detect::rule::{RuleSet, schema};
+
+use super::event::{self, EVENTS_MAX, Fields, Series};
+use super::expected::{self, Expected};
+use super::run::Runner;
+
+/// The keys of a test file.
+pub const FILE: [&str; 3] = ["rule_files", "defaults", "tests"];
+/// The keys of one test.
+pub const CASE: [&str; 4] = ["name", "defaults", "events", "alerts"];
+
+/// What a test file says, less what is wrong with it.
+#[derive(Debug)]
+pub struct TestFile {
+    /// How problems name it.
+    pub(crate) path: String,
+    /// Rule files and folders of them, relative to the test file.
+    pub(crate) rule_files: Vec<Spanned<String>>,
+    /// The tests in file order.
+    pub cases: Vec<Case>,
+    /// The fields of its events, each once and where it first stands.
+    fields: Vec<Spanned<String>>,
+}
+
+/// One test: what happens, and every alert that follows.
+#[derive(Debug)]
+pub struct Case {
+    /// Unique in its file.
+    pub name: String,
+    pub(crate) at: Spot,
+    pub(super) events: Vec<Series>,
+    /// The alerts, no more and no fewer.
+    pub expected: Vec<Expected>,
+}
+
+impl Case {
+    /// The line at which it begins.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.at.line
+    }
+}
+
+/// Reads a test file: as much of it as makes sense, and what is wrong with the rest.
+#[must_use]
+pub fn read(path: &str, text: &str) -> (Option<TestFile>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let (nodes, faults) = yaml::load(text);
+    let mut reporter = Reporter::new(path, &mut problems);
+    let readable = faults.iter().all(|fault| fault.code == Code::DuplicateKey);
+    for fault in faults {
+        reporter.report(fault);
+    }
+    let file = match nodes.as_slice() {
+        _ if !readable => None,
+        [] => {
+            reporter.report(Fault::new(Code::MissingKey, Spot::START, "the file is empty").hint(SHAPE));
+            None
+        }
+        [node, rest @ ..] => {
+            if let Some(second) = rest.first() {
+                let message = "a test file is one document, and here begins another";
+                reporter.report(Fault::new(Code::WrongType, second.at, message));
+            }
+            file(path, node, &mut reporter)
+        }
+    };
+    (file, problems)
+}
+
+/// What a file looks like, for one that has nothing of it.
+const SHAPE: &str = "write \"rule_files: [NAME.yml]\", and \"tests:\" with name, events and alerts";
+
+fn file(path: &str, node: &Node, reporter: &mut Reporter<'_>) -> Option<TestFile> {
+    let section = reporter.check(Section::of(node, "the test file"))?;
+    section.refuse_unknown(reporter, &FILE);
+    let rule_files = section.require(reporter, "rule_files", reader::some_texts).unwrap_or_default();
+    let defaults = section.read(reporter, "defaults", event::fields).unwrap_or_default();
+    let mut fields = defaults.paths().collect::<Vec<_>>();
+    let mut cases: Vec<Case> = Vec::new();
+    for node in section.require(reporter, "tests", list).unwrap_or_default() {
+        reporter.leave();
+        let Some(case) = case(node, &defaults, &mut fields, reporter) else { continue };
+        if let Some(earlier) = cases.iter().find(|earlier| earlier.name == case.name) {
+            let message = format!("a test in line {} has the same name", earlier.at.line);
+            reporter.report(Fault::new(Code::DuplicateName, case.at, message));
+        }
+        cases.push(case);
+    }
+    reporter.leave();
+    fields.sort_by(|a, b| (&a.value, a.at).cmp(&(&b.value, b.at)));
+    fields.dedup_by(|later, first| later.value == first.value);
+    fields.sort_by_key(|field| field.at);
+    Some(TestFile { path: path.to_owned(), rule_files, cases, fields })
+}
+
+/// None if it cannot be read; it is reported then.
+fn case(
+    node: &Node,
+    defaults: &Fields,
+    fields: &mut Vec<Spanned<String>>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Case> {
+    let section = reporter.check(Section::of(node, "the test"))?;
+    let name = section.require(reporter, "name", name);
+    if let Some(name) = &name {
+        reporter.enter_test(&name.value);
+    }
+    section.refuse_unknown(reporter, &CASE);
+    let own = section.read(reporter, "defaults", event::fields).unwrap_or_default();
+    fields.extend(own.paths());
+    let defaults = own.over(defaults);
+    let mut events = Vec::new();
+    for node in section.require(reporter, "events", list).unwrap_or_default() {
+        if let Some((series, own)) = event::read(node, &defaults, reporter) {
+            fields.extend(own.paths());
+            events.push(series);
+        }
+    }
+    refuse_too_many(&events, &section, reporter);
+    let mut expected = Vec::new();
+    if section.get("alerts").is_none() {
+        let fault = Fault::new(Code::MissingKey, section.at, "the test has no alerts");
+        reporter.report(fault.hint("write \"alerts: []\" if nothing may alert"));
+    }
+    for node in section.read(reporter, "alerts", list).unwrap_or_default() {
+        expected.extend(expected::read(node, reporter));
+    }
+    let name = name?;
+    Some(Case { name: name.value, at: name.at, events, expected })
+}
+
+fn refuse_too_many(events: &[Series], section: &Section<'_>, reporter: &mut Reporter<'_>) {
+    let count: u64 = events.iter().map(|series| u64::from(series.repeat)).sum();
+    if count > u64::from(EVENTS_MAX) {
+        let at = section.get("events").map_or(section.at, |entry| entry.key_at);
+        let message = format!("there are {count} events, more than the {EVENTS_MAX} that one test may have");
+        reporter.report(Fault::new(Code::BadNumber, at, message));
+    }
+}
+
+fn name(node: &Node, key: &str) -> Result<Spanned<String>, Fault> {
+    let name = reader::text(node, key)?;
+    if name.value.trim().is_empty() {
+        return Err(Fault::new(Code::BadName, name.at, "the name is empty"));
+    }
+    Ok(name)
+}
+
+fn list<'a>(node: &'a Node, key: &str) -> Result<&'a [Node], Fault> {
+    match &node.data {
+        Data::List(items) => Ok(items),
+        _ => Err(reader::wrong_type(node, key, "a list")),
+    }
+}
+
+impl TestFile {
+    /// What is wrong with the file given its rules: alerts that no rule can raise, events that are none, and, as
+    /// warnings, fields that are nearly fields of the event.
+    #[must_use]
+    pub fn check(&self, rules: &RuleSet, runner: &mut Runner) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut reporter = Reporter::new(&self.path, &mut problems);
+        for case in &self.cases {
+            reporter.enter_test(&case.name);
+            for series in &case.events {
+                if let Some(rejection) = runner.probe(series) {
+                    reporter.report(Fault::new(Code::BadEvent, series.spot, format!("not an event: {rejection}")));
+                }
+            }
+            for expected in &case.expected {
+                if let Some(fault) = unknown_rule(&expected.rule, rules) {
+                    reporter.report(fault);
+                }
+            }
+        }
+        reporter.leave();
+        // A rule that reads the field makes it no slip.
+        for field in self.fields.iter().filter(|field| rules.fields.find(&field.value).is_none()) {
+            if let Some(meant) = schema::meant(&field.value) {
+                let message = format!("the event has no field \"{}\"", clip(&field.value));
+                let fault = Fault::new(Code::UnknownField, field.at, message);
+                reporter.report(fault.hint(format!("did you mean \"{meant}\"?")));
+            }
+        }
+        problems
+    }
+}
+
+/// A rule that cannot alert: it does not exist, or only others count it.
+fn unknown_rule(name: &Spanned<String>, rules: &RuleSet) -> Option<Fault> {
+    let mut alerting = rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str());
+    if alerting.any(|alerting| alerting == name.value) {
+        return None;
+    }
+    let is_counted =
+        rules.rules.iter().any(|rule| rule.header.name == name.value) || rules.detection_names.contains(&name.value);
+    let fault = |message: String| Fault::new(Code::UnknownRule, name.at, message);
+    if is_counted {
+        let message = format!("\"{}\" raises no alerts: other rules count it", clip(&name.value));
+        return Some(
+            fault(message).hint("expect the alert of a rule that refers to it, or say \"generate: true\" there"),
+        );
+    }
+    let known = rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str());
+    let message = format!("the rule files have no rule \"{}\"", clip(&name.value));
+    Some(fault(message).hint(reader::suggest(&name.value, known)))
+}
