@@ -11,6 +11,7 @@ use crate::detect::limits::Limits;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
 use crate::detect::state::PartitionState;
+use crate::detect::state::SnapshotError;
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::reader::Decoded;
@@ -110,6 +111,17 @@ impl Pipeline {
     #[must_use]
     pub fn partition(&self, hash_seed: [u64; 4]) -> Partition {
         Partition { state: PartitionState::new(hash_seed) }
+    }
+
+    /// What is known of a partition, for [`Self::restore`]. The same state gives the same bytes.
+    #[must_use]
+    pub fn snapshot(&self, partition: &Partition) -> Vec<u8> {
+        partition.state.snapshot(&self.rules)
+    }
+
+    /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.
+    pub fn restore(&self, snapshot: &[u8], hash_seed: [u64; 4]) -> Result<Partition, SnapshotError> {
+        PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state })
     }
 
     /// Decides one record and says what became of it; `position` is its place in the batch. Alerts, tallies and

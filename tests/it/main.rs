@@ -14,4 +14,5 @@ mod limits;
 mod oracle;
 mod rule_problems;
 mod service;
+mod snapshot;
 mod support;

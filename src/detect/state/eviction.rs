@@ -16,6 +16,9 @@ use super::group::Group;
 use super::key::GroupKey;
 use super::suppression::AlertMemory;
 
+/// Below this many places an order is never too long.
+const ORDER_MIN: usize = 64;
+
 /// The order of eviction, and what evicted groups leave behind.
 #[derive(Debug, Default)]
 pub(super) struct Evictions {
@@ -39,11 +42,20 @@ impl Evictions {
         None
     }
 
-    /// A new group has its place in the order, if there is one.
-    pub(super) fn added(&mut self, key: &GroupKey) {
+    /// A new group has its place in the order, if there is one. Places of groups that were forgotten meanwhile add up;
+    /// an order that is more than half of those is built anew when it is next asked for.
+    pub(super) fn added(&mut self, key: &GroupKey, groups: usize) {
         if let Some(order) = &mut self.order {
             order.push(Reverse((Timestamp::BEFORE_ALL, key.clone())));
+            if order.len() > 2 * groups + ORDER_MIN {
+                self.order = None;
+            }
         }
+    }
+
+    /// What evicted groups left behind, by group.
+    pub(super) fn remembered(&self) -> impl Iterator<Item = (&GroupKey, &[(u16, AlertMemory)])> {
+        self.suppressions.iter().map(|(key, memories)| (key, memories.as_slice()))
     }
 
     /// Keeps an evicted group's running suppressions, at most `groups_max` groups of them.

@@ -15,6 +15,13 @@ pub(in crate::detect) struct EvidenceRing {
     newest: VecDeque<Arc<Evidence>>,
 }
 
+/// From matches in (time, arrival) order.
+impl FromIterator<Arc<Evidence>> for EvidenceRing {
+    fn from_iter<M: IntoIterator<Item = Arc<Evidence>>>(matches: M) -> Self {
+        Self { newest: matches.into_iter().collect() }
+    }
+}
+
 impl EvidenceRing {
     /// Adds a match; at `count_max` the oldest goes.
     pub(in crate::detect) fn add(&mut self, evidence: Arc<Evidence>, count_max: usize) {
@@ -22,12 +29,16 @@ impl EvidenceRing {
             Some(last) if last.time > evidence.time => self.newest.partition_point(|held| held.time <= evidence.time),
             _ => self.newest.len(),
         };
-        if self.newest.len() < count_max {
-            self.newest.insert(at, evidence);
-        } else if at > 0 {
+        self.newest.insert(at, evidence);
+        // More than one goes where the ring was restored under a smaller maximum than it was filled under.
+        while self.newest.len() > count_max {
             self.newest.pop_front();
-            self.newest.insert(at - 1, evidence);
         }
+    }
+
+    /// The matches held, oldest first.
+    pub(in crate::detect) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Evidence>> {
+        self.newest.iter()
     }
 
     /// Forgets what no window can show any more.

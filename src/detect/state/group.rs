@@ -5,6 +5,7 @@ use crate::detect::time::{Span, Timestamp};
 
 use super::evidence::EvidenceRing;
 use super::suppression::AlertMemory;
+use super::wheel::WheelStep;
 use super::window::Window;
 
 /// One group's entry in its partition.
@@ -12,6 +13,8 @@ use super::window::Window;
 pub(in crate::detect) struct Group {
     /// Ordered by rule.
     rules: Vec<RuleState>,
+    /// The step of the wheel in which the group is looked at next.
+    filed: WheelStep,
 }
 
 /// What one rule holds about one group.
@@ -32,7 +35,9 @@ impl Group {
             Ok(at) => {
                 let state = &mut self.rules[at];
                 if state.is_forgotten(rule, horizon) {
-                    *state = RuleState::new(index, rule);
+                    // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
+                    // use here, and the order of eviction relies on its never going back.
+                    *state = RuleState { newest: state.newest, ..RuleState::new(index, rule) };
                 }
                 state
             }
@@ -57,6 +62,12 @@ impl Group {
         self.rules.iter().map(|state| state.newest).max().unwrap_or(Timestamp::BEFORE_ALL)
     }
 
+    /// The latest time that anything here tells of.
+    pub(in crate::detect) fn latest(&self) -> Timestamp {
+        let latest = self.rules.iter().map(|state| state.newest.max(state.memory.parts().0));
+        latest.max().unwrap_or(Timestamp::BEFORE_ALL)
+    }
+
     /// The time after which, with the lateness on top, every rule has forgotten this group.
     pub(in crate::detect) fn remembered_until(&self, rules: &[Rule]) -> Timestamp {
         let until = self.rules.iter().map(|state| state.remembered_until(&rules[usize::from(state.rule)]));
@@ -75,7 +86,27 @@ impl Group {
             let index = usize::from(*rule);
             RuleState { memory: *memory, ..RuleState::new(index, &rules[index]) }
         };
-        Self { rules: memories.iter().map(state).collect() }
+        Self { rules: memories.iter().map(state).collect(), filed: 0 }
+    }
+
+    /// What rules held before, ordered by rule.
+    pub(in crate::detect) const fn resumed(rules: Vec<RuleState>, filed: WheelStep) -> Self {
+        Self { rules, filed }
+    }
+
+    /// What each rule holds that has seen this group, ordered by rule.
+    pub(in crate::detect) fn states(&self) -> &[RuleState] {
+        &self.rules
+    }
+
+    /// The step of the wheel in which the group is looked at next.
+    pub(in crate::detect) const fn filed(&self) -> WheelStep {
+        self.filed
+    }
+
+    /// The wheel has the group in this step now.
+    pub(in crate::detect) const fn file(&mut self, step: WheelStep) {
+        self.filed = step;
     }
 
     /// Bytes of this entry without what its rules hold on the heap.
@@ -91,6 +122,21 @@ impl Group {
 }
 
 impl RuleState {
+    /// What a rule that holds this window held before.
+    pub(in crate::detect) const fn resumed(
+        rule: u16,
+        (memory, newest): (AlertMemory, Timestamp),
+        window: Window,
+        evidence: EvidenceRing,
+    ) -> Self {
+        Self { rule, memory, newest, window, evidence }
+    }
+
+    /// The index of its rule.
+    pub(in crate::detect) fn rule(&self) -> usize {
+        usize::from(self.rule)
+    }
+
     fn new(index: usize, rule: &Rule) -> Self {
         Self {
             rule: u16::try_from(index).expect("the compiler bounds the rules"),

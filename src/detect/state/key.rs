@@ -13,6 +13,7 @@ use crate::detect::outcome::Outcome;
 pub(in crate::detect) type GroupKey = Arc<[u8]>;
 
 const NUL_INSIDE: u8 = 0xFF;
+const KEYSPACE_BYTES: usize = size_of::<u16>();
 
 /// Starts the key of a group in a keyspace.
 pub(in crate::detect) fn begin(key: &mut Vec<u8>, keyspace: usize) {
@@ -40,7 +41,7 @@ pub(in crate::detect) fn push(key: &mut Vec<u8>, value: &str) {
 pub(in crate::detect) fn values(key: &[u8]) -> Vec<String> {
     let mut values = Vec::new();
     let mut value = Vec::new();
-    let mut rest = key[2..].iter().peekable();
+    let mut rest = key[KEYSPACE_BYTES..].iter().peekable();
     while let Some(byte) = rest.next() {
         if *byte != 0 {
             value.push(*byte);
@@ -52,6 +53,26 @@ pub(in crate::detect) fn values(key: &[u8]) -> Vec<String> {
         }
     }
     values
+}
+
+/// The keyspace's number and the values that make up a key.
+pub(in crate::detect) fn split(key: &[u8]) -> (usize, &[u8]) {
+    let (keyspace, values) = key.split_first_chunk().expect("a key begins with its keyspace");
+    (usize::from(u16::from_be_bytes(*keyspace)), values)
+}
+
+/// The key of a keyspace and values.
+pub(in crate::detect) fn join(keyspace: usize, values: &[u8]) -> GroupKey {
+    let mut key = Vec::with_capacity(KEYSPACE_BYTES + values.len());
+    begin(&mut key, keyspace);
+    key.extend_from_slice(values);
+    key.into()
+}
+
+/// True if the bytes behind the keyspace's number can be that many values.
+pub(in crate::detect) fn are_values(bytes: &[u8], count: usize) -> bool {
+    let ends = memchr::memchr_iter(0, bytes).filter(|at| bytes.get(at + 1) != Some(&NUL_INSIDE));
+    ends.count() == count && bytes.last().is_none_or(|last| *last == 0)
 }
 
 /// A value cut to `bytes_max` and marked with a hash of the whole, so that two long values never become one.

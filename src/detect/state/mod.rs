@@ -7,11 +7,12 @@ mod eviction;
 mod evidence;
 mod group;
 pub(super) mod key;
+mod snapshot;
 mod suppression;
 mod waiting;
+mod wheel;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -26,12 +27,11 @@ use super::window::ValueHasher;
 use eviction::Evictions;
 pub(super) use group::{Group, RuleState};
 use key::GroupKey;
+pub use snapshot::SnapshotError;
 use waiting::WaitingRoom;
 pub(super) use waiting::{Waiting, wait};
+use wheel::{Wheel, WheelStep, start_of, step_of};
 pub(super) use window::{Arrival, Arrived, Frame, Reading, Window, labels_with};
-
-/// How coarse the wheel is: groups are swept in steps of a minute of stream time.
-const WHEEL_STEP_MS: i64 = 60_000;
 
 /// Everything that detection remembers of one partition.
 #[derive(Debug)]
@@ -39,8 +39,7 @@ pub struct PartitionState {
     groups: DashMap<GroupKey, Group, ValueHasher>,
     hasher: ValueHasher,
     stream_time: Timestamp,
-    /// Groups by the step in which they may first be swept; one entry a group.
-    wheel: BTreeMap<i64, Vec<GroupKey>>,
+    wheel: Wheel,
     evictions: Evictions,
     waiting: WaitingRoom,
     /// How many events have arrived.
@@ -60,7 +59,7 @@ impl PartitionState {
             groups: DashMap::with_hasher(hasher.clone()),
             hasher,
             stream_time: Timestamp::BEFORE_ALL,
-            wheel: BTreeMap::new(),
+            wheel: Wheel::default(),
             evictions: Evictions::default(),
             waiting: WaitingRoom::default(),
             arrivals: 0,
@@ -96,26 +95,33 @@ impl PartitionState {
         self.stream_time = self.stream_time.max(time);
         self.arrivals += 1;
         self.arrival = self.arrivals;
-        let horizon = self.stream_time - lateness;
-        while let Some(step) = self.wheel.first_entry()
-            && *step.key() < step_of(horizon)
-        {
-            for key in step.remove() {
-                self.sweep(key, horizon, rules);
-            }
-            self.evictions.forget_ended(horizon, rules);
+        if self.wheel.advance(step_of(self.stream_time - lateness)) {
+            self.sweep(rules);
         }
     }
 
-    fn sweep(&mut self, key: GroupKey, horizon: Timestamp, rules: &[Rule]) {
-        let Some(until) = self.groups.get(&key).map(|group| group.remembered_until(rules)) else { return };
-        if until < horizon {
-            if let Some((key, group)) = self.groups.remove(&key) {
-                self.bytes -= entry_bytes(&key, &group);
+    /// Looks at the groups whose step has passed.
+    #[cold]
+    fn sweep(&mut self, rules: &[Rule]) {
+        let now = self.wheel.now();
+        while let Some((filed, keys)) = self.wheel.next_passed() {
+            for key in keys {
+                let Some(mut group) = self.groups.get_mut(&key).filter(|group| group.filed() == filed) else {
+                    continue;
+                };
+                let last_use = step_of(group.remembered_until(rules));
+                if last_use >= now {
+                    group.file(last_use);
+                    self.wheel.file(last_use, Arc::clone(&key));
+                    continue;
+                }
+                drop(group);
+                if let Some((key, group)) = self.groups.remove(&key) {
+                    self.bytes -= entry_bytes(&key, &group);
+                }
             }
-        } else {
-            self.wheel.entry(step_of(until)).or_default().push(key);
         }
+        self.evictions.forget_ended(start_of(now), rules);
     }
 
     /// T - L: an event before it is late.
@@ -146,11 +152,20 @@ impl PartitionState {
             outcome.hit(Limit::Groups);
         }
         let key: GroupKey = Arc::from(key);
-        let group = Group::remembering(&self.evictions.recall(&key), rules);
+        let mut group = Group::remembering(&self.evictions.recall(&key), rules);
+        group.file(step_of(self.stream_time));
         self.bytes += entry_bytes(&key, &group);
-        self.wheel.entry(step_of(self.stream_time)).or_default().push(Arc::clone(&key));
-        self.evictions.added(&key);
-        self.groups.insert(key, group);
+        self.wheel.file(group.filed(), Arc::clone(&key));
+        self.groups.insert(Arc::clone(&key), group);
+        self.evictions.added(&key, self.groups.len());
+        if self.wheel.is_crowded(self.groups.len()) {
+            self.wheel = self.refiled(self.wheel.now());
+        }
+    }
+
+    /// A wheel at a step with every group where it is filed.
+    fn refiled(&self, now: WheelStep) -> Wheel {
+        Wheel::resumed(now, self.groups.iter().map(|group| (group.filed(), Arc::clone(group.key()))))
     }
 
     /// Lets a match of the event at hand wait for its companion.
@@ -177,10 +192,6 @@ impl PartitionState {
     pub(super) const fn resized(&mut self, bytes_before: usize, bytes_after: usize) {
         self.bytes = self.bytes + bytes_after - bytes_before;
     }
-}
-
-const fn step_of(time: Timestamp) -> i64 {
-    time.millis().div_euclid(WHEEL_STEP_MS)
 }
 
 /// A group with its key in the map and its place in the wheel.

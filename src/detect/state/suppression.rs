@@ -17,6 +17,16 @@ impl Default for AlertMemory {
 }
 
 impl AlertMemory {
+    /// From the greatest alert time ([`Timestamp::BEFORE_ALL`] if there was no alert) and the firings kept quiet since.
+    pub(in crate::detect) const fn resumed(last: Timestamp, suppressed: u32) -> Self {
+        Self { last, suppressed }
+    }
+
+    /// The greatest alert time, and the firings kept quiet since.
+    pub(in crate::detect) const fn parts(&self) -> (Timestamp, u32) {
+        (self.last, self.suppressed)
+    }
+
     /// A firing at `at`: how many firings were kept quiet before it if it raises an alert, nothing if it is kept quiet
     /// itself. A span of zero quiets nothing.
     pub(in crate::detect) fn fire(&mut self, at: Timestamp, suppress: Span) -> Option<u64> {

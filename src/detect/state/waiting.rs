@@ -103,6 +103,11 @@ impl WaitingRoom {
         self.pop(rule)
     }
 
+    /// Everything that waits, by rule and then in order.
+    pub(in crate::detect) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.rules.values().flat_map(BTreeMap::values)
+    }
+
     /// Forgets what waits for an evicted group: without its companions nothing can be said.
     pub(in crate::detect) fn forget(&mut self, key: &[u8]) {
         for queue in self.rules.values_mut() {

@@ -13,6 +13,16 @@ pub(in crate::detect) struct AbsenceWindow {
 }
 
 impl AbsenceWindow {
+    /// Over what was held before: the matches that can be repeated, and the companions.
+    pub(in crate::detect) const fn resumed(recent: Series<()>, companions: Series<()>) -> Self {
+        Self { recent, companions }
+    }
+
+    /// The matches that can be repeated, and the companions.
+    pub(in crate::detect) const fn parts(&self) -> (&Series<()>, &Series<()>) {
+        (&self.recent, &self.companions)
+    }
+
     /// Removes what no arrival at or after `horizon` (T - L), and no match that still waits, can need.
     pub(in crate::detect) fn expire(&mut self, horizon: Timestamp, timespan: Span, wait: Span) {
         while self.recent.entries.front().is_some_and(|entry| entry.time() < horizon) {

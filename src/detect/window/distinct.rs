@@ -3,7 +3,7 @@
 use crate::detect::time::{Span, Timestamp};
 
 use super::firing::Firing;
-use super::series::{Bounds, Placed};
+use super::series::{Bounds, Placed, Series};
 use super::slide::{Aggregate, Demand, Sliding};
 use super::values::{ValueHasher, ValueTable};
 
@@ -62,6 +62,17 @@ impl Default for DistinctWindow {
 }
 
 impl DistinctWindow {
+    /// Over matches that were held before, each holding a value of the table.
+    pub(in crate::detect) fn resumed(values: ValueTable, series: Series<u32>, timespan: Span) -> Self {
+        let none = Distinct { counts: vec![0; values.numbers()], distinct: 0 };
+        Self { values, sliding: Sliding::resumed(series, timespan, none) }
+    }
+
+    /// The values, and the matches with the number of each one's value.
+    pub(in crate::detect) const fn parts(&self) -> (&ValueTable, &Series<u32>) {
+        (&self.values, self.sliding.series())
+    }
+
     /// Removes matches that no future arrival can need.
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp, hasher: &ValueHasher) {
         let Self { values, sliding } = self;

@@ -50,7 +50,45 @@ pub(in crate::detect) struct Sighting {
     pub(in crate::detect) values_dropped: u32,
 }
 
+/// What a [`FreshWindow`] knows besides values and the matches that can be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::detect) struct Acquaintance {
+    /// [`Timestamp::EVENT_MAX`] if there was no match yet.
+    pub(in crate::detect) earliest: Timestamp,
+    /// [`Timestamp::BEFORE_ALL`] if there was no match yet.
+    pub(in crate::detect) newest: Timestamp,
+    /// Last sight of the newest value that a limit dropped; [`Timestamp::BEFORE_ALL`] if none was.
+    pub(in crate::detect) clipped: Timestamp,
+    pub(in crate::detect) sweep_at: usize,
+}
+
 impl FreshWindow {
+    /// Over what was held before; the values follow with [`Self::recall`].
+    pub(in crate::detect) fn resumed(recent: Series<()>, acquaintance: Acquaintance) -> Self {
+        let Acquaintance { earliest, newest, clipped, sweep_at } = acquaintance;
+        Self { recent, earliest, newest, clipped, sweep_at, ..Self::default() }
+    }
+
+    /// A value that was held before, and its last sight; false if it is held already.
+    pub(in crate::detect) fn recall(&mut self, text: &str, last_seen: Timestamp, hasher: &ValueHasher) -> bool {
+        let is_new = self.values.find(text, hasher).is_none();
+        if is_new {
+            self.values.hold(text, hasher);
+            self.last_seen.push(last_seen);
+        }
+        is_new
+    }
+
+    /// What is held, the values with their last sights in text order.
+    pub(in crate::detect) fn parts(&self) -> (&Series<()>, Acquaintance, Vec<(&str, Timestamp)>) {
+        let Self { recent, earliest, newest, clipped, sweep_at, .. } = self;
+        let (earliest, newest, clipped, sweep_at) = (*earliest, *newest, *clipped, *sweep_at);
+        let held = (0u32..).zip(&self.last_seen).filter(|(_, seen)| **seen != Timestamp::BEFORE_ALL);
+        let mut sights: Vec<_> = held.map(|(number, seen)| (self.values.text(number), *seen)).collect();
+        sights.sort_unstable();
+        (recent, Acquaintance { earliest, newest, clipped, sweep_at }, sights)
+    }
+
     /// Forgets matches that no arrival at or after `horizon` (T - L) can repeat.
     pub(in crate::detect) fn expire(&mut self, horizon: Timestamp) {
         while self.recent.entries.front().is_some_and(|entry| entry.time() < horizon) {

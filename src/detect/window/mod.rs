@@ -21,15 +21,15 @@ mod values;
 pub(super) use absence::AbsenceWindow;
 pub(super) use distinct::DistinctWindow;
 pub(super) use firing::{Firing, Note};
-pub(super) use fresh::FreshWindow;
+pub(super) use fresh::{Acquaintance, FreshWindow};
 pub(super) use labels::{LabelCounts, Share};
-pub(super) use neighbour::{ChangeWindow, Place, VelocityWindow};
-pub(super) use numeric::{Percentile, RunningTotal, Total, TotalWindow};
+pub(super) use neighbour::{ChangeWindow, PackedPlace, Place, VelocityWindow};
+pub(super) use numeric::{Packed, Percentile, RunningTotal, Total, TotalWindow, pack, unpack};
 pub(super) use ordered::OrderedWindow;
-pub(super) use series::{Bounds, Placed};
+pub(super) use series::{Bounds, Placed, Series};
 pub(super) use slide::{Aggregate, Demand, Sliding};
-pub(super) use spike::{SpikeDemand, SpikeWindow};
-pub(super) use values::ValueHasher;
+pub(super) use spike::{Buckets, SpikeDemand, SpikeWindow, bucket_of};
+pub(super) use values::{ValueHasher, ValueTable};
 
 /// The number of matches: the simplest aggregate.
 #[derive(Clone, Copy, Debug, Default)]

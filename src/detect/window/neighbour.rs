@@ -64,7 +64,7 @@ pub(in crate::detect) struct ChangeWindow {
 }
 
 /// Latitude, longitude, accuracy.
-type PackedPlace = [Packed; 3];
+pub(in crate::detect) type PackedPlace = [Packed; 3];
 
 /// Places are kept as they are.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,16 @@ impl<I: Copy> NeighbourWindow<I> {
 }
 
 impl ChangeWindow {
+    /// Over matches that were held before, each holding a value of the table.
+    pub(in crate::detect) const fn resumed(values: ValueTable, series: Series<u32>) -> Self {
+        Self { values, neighbours: NeighbourWindow { series } }
+    }
+
+    /// The values, and the matches with the number of each one's value.
+    pub(in crate::detect) const fn parts(&self) -> (&ValueTable, &Series<u32>) {
+        (&self.values, &self.neighbours.series)
+    }
+
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp, hasher: &ValueHasher) {
         let Self { values, neighbours } = self;
         neighbours.expire(expired, |value| values.release(value, hasher));
@@ -170,6 +180,16 @@ impl ChangeWindow {
 }
 
 impl VelocityWindow {
+    /// Over matches that were held before.
+    pub(in crate::detect) const fn resumed(series: Series<PackedPlace>) -> Self {
+        Self { neighbours: NeighbourWindow { series } }
+    }
+
+    /// The matches and their places.
+    pub(in crate::detect) const fn series(&self) -> &Series<PackedPlace> {
+        &self.neighbours.series
+    }
+
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp) {
         self.neighbours.expire(expired, drop);
     }

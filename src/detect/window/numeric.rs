@@ -18,7 +18,7 @@ pub(in crate::detect) const fn pack(number: f64) -> Packed {
     [bits as u32, (bits >> 32) as u32]
 }
 
-pub(super) fn unpack([low, high]: Packed) -> f64 {
+pub(in crate::detect) fn unpack([low, high]: Packed) -> f64 {
     f64::from_bits(u64::from(low) | u64::from(high) << 32)
 }
 
@@ -143,6 +143,11 @@ pub(in crate::detect) struct TotalWindow {
 impl TotalWindow {
     pub(in crate::detect) fn new(empty: RunningTotal) -> Self {
         Self { sliding: Sliding::new(empty), clipped_negative: Timestamp::BEFORE_ALL }
+    }
+
+    /// Over matches that were held before. Added up in order, so the estimate starts out exact.
+    pub(in crate::detect) const fn resumed(sliding: Sliding<RunningTotal>, clipped_negative: Timestamp) -> Self {
+        Self { sliding, clipped_negative }
     }
 
     /// Removes matches that no future arrival can need.

@@ -29,6 +29,24 @@ impl OrderedWindow {
         Self { series: Series::default(), steps: vec![VecDeque::new(); labels], arrivals: 0 }
     }
 
+    /// Over matches that were held before, the labels of each among `labels`. Only the order of matches of one time
+    /// matters, so they count as having arrived in the order in which they stand.
+    pub(in crate::detect) fn resumed(series: Series<u32>, labels: usize) -> Self {
+        let mut resumed = Self { series, ..Self::new(labels) };
+        for entry in &resumed.series.entries {
+            resumed.arrivals += 1;
+            for label in carried(entry.item, labels) {
+                resumed.steps[label].push_back((entry.time(), resumed.arrivals));
+            }
+        }
+        resumed
+    }
+
+    /// The matches and their labels.
+    pub(in crate::detect) const fn series(&self) -> &Series<u32> {
+        &self.series
+    }
+
     /// Removes matches that no future arrival can need.
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp) {
         while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {

@@ -23,6 +23,11 @@ impl<I> Entry<I> {
         Timestamp::from_millis(i64::from(self.packed[0]) | i64::from(self.packed[1] & 0xFFFF) << 32)
     }
 
+    /// The fingerprint's 48 bits, the others zero: enough to make an equal entry from.
+    const fn id(&self) -> u64 {
+        ((self.packed[1] & 0xFFFF_0000) as u64) << 32 | self.packed[2] as u64
+    }
+
     const fn is(&self, other: &Self) -> bool {
         self.packed[0] == other.packed[0] && self.packed[1] == other.packed[1] && self.packed[2] == other.packed[2]
     }
@@ -52,7 +57,7 @@ pub(in crate::detect) enum Placed {
 
 /// The matches held, and the time of the newest one that a limit dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Series<I> {
+pub(in crate::detect) struct Series<I> {
     pub(super) entries: VecDeque<Entry<I>>,
     clipped: Timestamp,
 }
@@ -64,6 +69,26 @@ impl<I: Copy> Default for Series<I> {
 }
 
 impl<I: Copy> Series<I> {
+    /// No matches yet, room for some, and the time of the newest one that a limit dropped.
+    pub(in crate::detect) fn resumed(clipped: Timestamp, capacity: usize) -> Self {
+        Self { entries: VecDeque::with_capacity(capacity), clipped }
+    }
+
+    /// Appends a match that is not older than any other.
+    pub(in crate::detect) fn push(&mut self, time: Timestamp, id: u64, item: I) {
+        self.entries.push_back(Entry::new(time, id, item));
+    }
+
+    /// The matches in order, each with 48 bits of its fingerprint, the others zero.
+    pub(in crate::detect) fn matches(&self) -> impl ExactSizeIterator<Item = (Timestamp, u64, I)> + '_ {
+        self.entries.iter().map(|entry| (entry.time(), entry.id(), entry.item))
+    }
+
+    /// Time of the newest match that a limit dropped.
+    pub(in crate::detect) const fn clipped(&self) -> Timestamp {
+        self.clipped
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -125,6 +150,7 @@ mod tests {
         for time in [Timestamp::EVENT_MIN, Timestamp::from_millis(1_795_456_618_123), Timestamp::EVENT_MAX] {
             assert_eq!(Entry::new(time, u64::MAX, ()).time(), time);
             assert_eq!(Entry::new(time, 0, ()).time(), time);
+            assert_eq!(Entry::new(time, u64::MAX, ()).id(), 0xFFFF_0000_FFFF_FFFF);
         }
         assert_eq!(size_of::<Entry<u32>>(), 16);
     }

@@ -128,6 +128,21 @@ impl<A: Aggregate> Sliding<A> {
         Self { series: Series::default(), start: 0, newest }
     }
 
+    /// Over matches that were held before; `empty` is the aggregate over none.
+    pub(in crate::detect) fn resumed(series: Series<A::Item>, timespan: Span, empty: A) -> Self {
+        let mut resumed = Self { series, start: 0, newest: empty };
+        resumed.start = resumed.series.after(resumed.newest_end() - timespan);
+        for entry in resumed.series.entries.range(resumed.start..) {
+            resumed.newest.enter(entry.item);
+        }
+        resumed
+    }
+
+    /// The matches held.
+    pub(in crate::detect) const fn series(&self) -> &Series<A::Item> {
+        &self.series
+    }
+
     /// Removes matches that no future arrival can need; `dropped` hears of each.
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp, mut dropped: impl FnMut(A::Item)) {
         while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {

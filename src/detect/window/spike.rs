@@ -43,7 +43,36 @@ impl Default for SpikeWindow {
     }
 }
 
+/// What a [`SpikeWindow`] is made of, besides the matches that can be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::detect) struct Buckets {
+    /// Number of the first bucket that has a count; meaningless without counts.
+    pub(in crate::detect) first: i64,
+    pub(in crate::detect) counts: VecDeque<u32>,
+    /// The bucket of the group's earliest match, if it has had one.
+    pub(in crate::detect) earliest: Option<i64>,
+    /// The newest bucket that lacks a match because of a limit, if there is one.
+    pub(in crate::detect) clipped: Option<i64>,
+}
+
 impl SpikeWindow {
+    /// Over what was held before.
+    pub(in crate::detect) fn resumed(recent: Series<()>, buckets: Buckets) -> Self {
+        let Buckets { first, counts, earliest, clipped } = buckets;
+        Self { recent, first, counts, earliest: earliest.unwrap_or(i64::MAX), clipped: clipped.unwrap_or(i64::MIN) }
+    }
+
+    /// The matches that can be repeated, and the counts.
+    pub(in crate::detect) fn parts(&self) -> (&Series<()>, Buckets) {
+        let buckets = Buckets {
+            first: self.first,
+            counts: self.counts.clone(),
+            earliest: (self.earliest != i64::MAX).then_some(self.earliest),
+            clipped: (self.clipped != i64::MIN).then_some(self.clipped),
+        };
+        (&self.recent, buckets)
+    }
+
     /// Removes what no arrival at or after `horizon` (T - L) can need.
     pub(in crate::detect) fn expire(&mut self, horizon: Timestamp, demand: &SpikeDemand) {
         while self.recent.entries.front().is_some_and(|entry| entry.time() < horizon) {
@@ -98,7 +127,7 @@ impl SpikeWindow {
         if place >= self.counts.len() {
             self.counts.resize(place + 1, 0);
         }
-        self.counts[place] += 1;
+        self.counts[place] = self.counts[place].saturating_add(1);
         self.earliest = self.earliest.min(number);
     }
 
@@ -133,6 +162,7 @@ impl SpikeWindow {
     }
 }
 
-fn bucket_of(time: Timestamp, bucket: Span) -> i64 {
+/// The number of the bucket that a time falls into.
+pub(in crate::detect) fn bucket_of(time: Timestamp, bucket: Span) -> i64 {
     time.millis().div_euclid(bucket.millis().max(1))
 }

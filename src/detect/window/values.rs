@@ -10,7 +10,7 @@ const SCAN_MAX: usize = 8;
 
 /// Values by number, with how many matches hold each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ValueTable {
+pub(in crate::detect) struct ValueTable {
     texts: Vec<Box<str>>,
     holders: Vec<u32>,
     free: Vec<u32>,
@@ -25,11 +25,11 @@ impl ValueTable {
     }
 
     /// The numbers ever given, free ones included.
-    pub(super) fn numbers(&self) -> usize {
+    pub(in crate::detect) fn numbers(&self) -> usize {
         self.texts.len()
     }
 
-    pub(super) fn text(&self, number: u32) -> &str {
+    pub(in crate::detect) fn text(&self, number: u32) -> &str {
         &self.texts[number as usize]
     }
 
@@ -43,10 +43,15 @@ impl ValueTable {
     }
 
     /// The number of `text`, a new one if it is not held; one holder more.
-    pub(super) fn hold(&mut self, text: &str, hasher: &ValueHasher) -> u32 {
+    pub(in crate::detect) fn hold(&mut self, text: &str, hasher: &ValueHasher) -> u32 {
         let number = self.find(text, hasher).unwrap_or_else(|| self.add(text, hasher));
         self.holders[number as usize] += 1;
         number
+    }
+
+    /// One holder more for a value that has some.
+    pub(in crate::detect) fn hold_again(&mut self, number: u32) {
+        self.holders[number as usize] += 1;
     }
 
     fn add(&mut self, text: &str, hasher: &ValueHasher) -> u32 {

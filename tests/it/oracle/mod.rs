@@ -28,7 +28,7 @@
 //! - A single-event rule that is quieted without a group-by is one group; late events neither pass its quiet.
 
 mod anomalies;
-mod compare;
+pub(crate) mod compare;
 mod counts;
 pub(crate) mod engine;
 pub(crate) mod model;
@@ -37,7 +37,7 @@ mod notation;
 mod numeric;
 mod properties;
 mod rule_strategies;
-mod strategies;
+pub(crate) mod strategies;
 mod temporal;
 mod terms;
 mod values;
@@ -48,7 +48,7 @@ pub(crate) use notation::{MINUTE, WHO, ann, told, with_detections};
 /// Compares each type with the oracle, a test for each.
 macro_rules! engine_types {
     ($($kind:ident),* $(,)?) => {
-        const ENGINE_TYPES: &[&str] = &[$(stringify!($kind)),*];
+        pub(crate) const ENGINE_TYPES: &[&str] = &[$(stringify!($kind)),*];
 
         mod agreement {
             $(

@@ -1,0 +1,72 @@
+//! Stop, restore, continue: the same as never having stopped.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::{Session, cases, compiled, settings, tight_limits};
+use crate::oracle::compare::holds;
+use crate::oracle::engine;
+
+/// Before which events to stop: all of them, or some.
+fn stops() -> impl Strategy<Value = Vec<bool>> {
+    prop_oneof![1 => Just(vec![true]), 2 => vec(prop::bool::weighted(0.15), 48)]
+}
+
+#[test]
+fn stopping_anywhere_changes_nothing() {
+    holds(&(cases(), tight_limits(), stops(), any::<u64>()), |(case, limits, stops, seed)| {
+        let (rules, settings) = (compiled(&case), settings(&case, limits));
+        let mut undisturbed = Session::new(&rules, &settings);
+        let mut stopped = Session::new(&rules, &settings);
+        for (line, stops) in engine::records(&case.events).iter().zip(stops.iter().cycle()) {
+            undisturbed.decide(line);
+            if *stops {
+                let snapshot = stopped.snapshot();
+                stopped.restart(&snapshot, seed);
+                prop_assert_eq!(stopped.snapshot(), snapshot, "restoring loses something");
+            }
+            stopped.decide(line);
+            prop_assert_eq!(undisturbed.snapshot(), stopped.snapshot(), "after event {}", stopped.offset - 1);
+            prop_assert_eq!(undisturbed.partition.groups(), stopped.partition.groups());
+        }
+        let snapshot = stopped.snapshot();
+        stopped.restart(&snapshot, seed.wrapping_add(1));
+        undisturbed.finish();
+        stopped.finish();
+        prop_assert_eq!(undisturbed.tell(), stopped.tell());
+        Ok(())
+    });
+}
+
+/// Going on with nothing, from limits that are never hit, would prove nothing.
+#[test]
+fn streams_hit_every_limit_and_alert_after_a_stop() {
+    const STREAMS: usize = 300;
+    let mut runner = TestRunner::deterministic();
+    let strategy = (cases(), tight_limits());
+    let (mut streams_by_limit, mut alerting) = (BTreeMap::new(), 0);
+    for _ in 0..STREAMS {
+        let (case, limits) = strategy.new_tree(&mut runner).expect("a strategy without filters").current();
+        let mut session = Session::new(&compiled(&case), &settings(&case, limits));
+        let records = engine::records(&case.events);
+        let (before, after) = records.split_at(records.len() / 2);
+        session.decide_all(before);
+        session.outcome.clear();
+        session.decide_all(after);
+        session.finish();
+        let told = session.tell();
+        alerting += usize::from(!told.alerts.is_empty());
+        for (limit, _) in told.hits.iter().filter(|(_, hits)| *hits > 0) {
+            *streams_by_limit.entry(*limit).or_insert(0) += 1;
+        }
+    }
+    assert!(alerting * 3 > STREAMS, "{alerting} of {STREAMS} streams alert in their second half");
+    for limit in ["groups", "window_entries", "set_values", "waiting", "label_bytes", "groups_per_match"] {
+        let streams = streams_by_limit.get(limit).copied().unwrap_or(0);
+        assert!(streams >= 5, "{streams} of {STREAMS} streams hit {limit} in their second half");
+    }
+}
