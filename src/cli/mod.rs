@@ -11,6 +11,7 @@ pub mod generate;
 pub mod replay;
 mod rules;
 pub mod run;
+pub mod schema;
 pub mod test;
 
 use std::fmt;
@@ -40,6 +41,7 @@ enum Command {
     Generate(generate::Arguments),
     Replay(replay::Arguments),
     Run(run::Arguments),
+    Schema(schema::Arguments),
     Test(test::Arguments),
 }
 
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {

@@ -2,6 +2,8 @@
 //!
 //! Not the client's own settings: those pass through unread in [`super::properties`].
 
+use serde_json::{Value as Json, json};
+
 use crate::detect::Timestamp;
 
 use super::properties::{self, Properties};
@@ -81,6 +83,10 @@ impl GroupProtocol {
 impl Setting for GroupProtocol {
     fn read(given: &Given) -> Result<Self, Fault> {
         one_of(given, &[("classic", Self::Classic), ("consumer", Self::Consumer)])
+    }
+
+    fn schema() -> Json {
+        json!({ "enum": ["classic", "consumer"] })
     }
 }
 

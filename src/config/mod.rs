@@ -8,6 +8,7 @@ mod problem;
 mod properties;
 mod reader;
 pub mod rule_files;
+mod schema;
 mod setting;
 mod source;
 #[cfg(test)]
@@ -17,12 +18,15 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value as Json, json};
+
 use crate::detect::Limits;
 use crate::pipeline;
 
 pub use kafka::{GroupProtocol, KafkaSettings, Start};
 pub use problem::{ConfigError, Problem};
 pub use properties::Properties;
+pub use schema::schema;
 
 use reader::{Given, Reader};
 use setting::{Fault, Setting, one_of, within};
@@ -119,11 +123,19 @@ impl Setting for LogLevel {
         ];
         one_of(given, &words)
     }
+
+    fn schema() -> Json {
+        json!({ "enum": ["error", "warn", "info", "debug", "trace"] })
+    }
 }
 
 impl Setting for LogFormat {
     fn read(given: &Given) -> Result<Self, Fault> {
         one_of(given, &[("text", Self::Text), ("json", Self::Json)])
+    }
+
+    fn schema() -> Json {
+        json!({ "enum": ["text", "json"] })
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A key is known because somebody asks for it, so there is no second list to keep: what nobody asked for is unknown.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Map, Value, ValueKind};
+use serde_json::{Value as Json, json};
 
 use super::problem::{ConfigError, Problem, nearest};
 use super::setting::{Fault, Setting};
@@ -41,6 +43,8 @@ pub(super) struct Reader {
     /// What nobody has asked for yet.
     rest: Map<String, Value>,
     known: Vec<String>,
+    /// What each may be, for those that say so.
+    schemas: BTreeMap<String, Json>,
     problems: Vec<Problem>,
     /// How many problems are but unreadable files.
     unreadable: usize,
@@ -48,7 +52,14 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(file: Option<&Path>, settings: Map<String, Value>) -> Self {
-        Self { file: file.map(Path::to_owned), rest: settings, known: Vec::new(), problems: Vec::new(), unreadable: 0 }
+        Self {
+            file: file.map(Path::to_owned),
+            rest: settings,
+            known: Vec::new(),
+            schemas: BTreeMap::new(),
+            problems: Vec::new(),
+            unreadable: 0,
+        }
     }
 
     /// The value of `section.key`, if it was given.
@@ -72,6 +83,7 @@ impl Reader {
         target: &mut T,
         check: impl FnOnce(&T) -> Result<(), Fault>,
     ) -> bool {
+        self.schemas.insert(key.to_owned(), T::schema());
         let Some(given) = self.take(key) else { return false };
         match T::read(&given).and_then(|value| check(&value).map(|()| value)) {
             Ok(value) => *target = value,
@@ -83,6 +95,7 @@ impl Reader {
     /// [`Self::set`] for paths: those in the file are relative to the file's folder, those in the environment to the
     /// working folder.
     pub(super) fn set_paths(&mut self, key: &str, target: &mut Vec<PathBuf>) {
+        self.schemas.insert(key.to_owned(), Vec::<String>::schema());
         let Some(given) = self.take(key) else { return };
         match Vec::<String>::read(&given) {
             Ok(paths) => *target = paths.iter().map(|path| self.resolve(&given, path)).collect(),
@@ -148,6 +161,12 @@ impl Reader {
             problems if problems == self.unreadable => Err(ConfigError::Unreadable(self.problems)),
             _ => Err(ConfigError::Invalid(self.problems)),
         }
+    }
+
+    /// The keys that were asked for, each with the JSON Schema of its value; of those that do not say, anything.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (String, Json)> + '_ {
+        let schema = |key: &String| self.schemas.get(key).cloned().unwrap_or_else(|| json!({}));
+        self.known.iter().map(move |key| (key.clone(), schema(key)))
     }
 
     /// The keys that were asked for.

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use config::ValueKind;
+use serde_json::{Value as Json, json};
 
 use crate::detect::Span;
 
@@ -34,6 +35,11 @@ impl Fault {
 /// A type that a setting can have.
 pub(super) trait Setting: Sized {
     fn read(given: &Given) -> Result<Self, Fault>;
+
+    /// The JSON Schema of what a file may give.
+    fn schema() -> Json {
+        json!({ "type": "string" })
+    }
 }
 
 /// A text that is not empty.
@@ -63,6 +69,10 @@ impl Setting for Vec<String> {
             other => Err(wrong_type(other, "a list of texts")),
         }
     }
+
+    fn schema() -> Json {
+        json!({ "type": ["string", "array"], "items": { "type": "string", "minLength": 1 } })
+    }
 }
 
 fn element(text: &str) -> Result<String, Fault> {
@@ -80,6 +90,10 @@ impl Setting for usize {
         };
         number.ok_or_else(|| Fault::new(format!("{} is not a whole number from 0", given.value)))
     }
+
+    fn schema() -> Json {
+        json!({ "type": "integer", "minimum": 0 })
+    }
 }
 
 /// An integer and one of `s m h d`.
@@ -93,6 +107,10 @@ impl Setting for Span {
             ValueKind::I64(number) => Err(Fault::new(format!("{number} has no unit")).hint(example)),
             other => Err(wrong_type(other, "a length of time").hint(example)),
         }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^\\s*[0-9]+[smhd]\\s*$" })
     }
 }
 

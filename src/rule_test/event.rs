@@ -14,7 +14,7 @@ use super::moment::{self, START};
 pub const KEYS: [&str; 5] = ["at", "every", "repeat", "delay", "event"];
 
 /// Most events of one test.
-pub(super) const EVENTS_MAX: u32 = 1_000_000;
+pub const EVENTS_MAX: u32 = 1_000_000;
 
 /// What stands in a text for the number of the repetition.
 const NUMBER: &str = "{n}";

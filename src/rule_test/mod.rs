@@ -19,6 +19,6 @@ pub use run::{Runner, Verdict};
 /// The keys that have a meaning, for whoever must list them.
 pub mod keys {
     pub use super::document::{CASE as TEST, FILE};
-    pub use super::event::KEYS as EVENT;
+    pub use super::event::{EVENTS_MAX as REPEAT_MAX, KEYS as EVENT};
     pub use super::expected::KEYS as ALERT;
 }

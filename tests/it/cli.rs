@@ -5,5 +5,6 @@ mod configuration;
 mod fixture;
 mod generate;
 mod replay;
+mod schema;
 mod test;
 mod usage;

@@ -16,5 +16,6 @@ pub(crate) mod yaml;
 
 pub use compile::{Compiled, Options, Source, compile};
 pub use compiled::{Level, Rule, RuleHeader, RuleSet};
+pub(crate) use document::words;
 pub use logic::Logic;
 pub use problem::{Code, Problem, Severity};

@@ -2,52 +2,89 @@
 //!
 //! Not a limit: events keep every field, and rules may use any.
 
+/// A field of the audit event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) path: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) meaning: &'static str,
+}
+
+/// What a source writes under a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// RFC 3339, or an epoch number.
+    Time,
+    /// One text.
+    Text,
+    /// A list of texts; a lone one is a list of one.
+    Texts,
+    /// A list of texts; a lone one is split at its spaces.
+    Words,
+    /// A number.
+    Number,
+    /// Anything: what a source writes there is replaced.
+    Derived,
+}
+
+const fn field(path: &'static str, kind: Kind, meaning: &'static str) -> Field {
+    Field { path, kind, meaning }
+}
+
 /// Fields that the event format defines, or that ingest derives.
-pub(crate) const FIELDS: [&str; 44] = [
-    "@timestamp",
-    "authz.required_scope",
-    "event.action",
-    "event.id",
-    "event.outcome",
-    "event.reason",
-    "http.request.method",
-    "http.response.status_code",
-    "jwt.age_s",
-    "jwt.alg",
-    "jwt.amr",
-    "jwt.aud",
-    "jwt.audience_mismatch",
-    "jwt.auth_time",
-    "jwt.client_id",
-    "jwt.exp",
-    "jwt.expired",
-    "jwt.iat",
-    "jwt.iss",
-    "jwt.jti",
-    "jwt.kid",
-    "jwt.missing_scope",
-    "jwt.nbf",
-    "jwt.roles",
-    "jwt.scope",
-    "jwt.sid",
-    "jwt.sub",
-    "jwt.ttl_s",
-    "jwt.typ",
-    "service.name",
-    "source.as.number",
-    "source.as.organization.name",
-    "source.geo.accuracy_km",
-    "source.geo.city_name",
-    "source.geo.country_iso_code",
-    "source.geo.location.lat",
-    "source.geo.location.lon",
-    "source.ip",
-    "token",
-    "token.fingerprint",
-    "token.problem",
-    "token.verified",
-    "url.path",
-    "user_agent.original",
+pub(crate) const FIELDS: [Field; 44] = [
+    field("@timestamp", Kind::Time, "when it happened"),
+    field("authz.required_scope", Kind::Words, "what the endpoint asked for"),
+    field(
+        "event.action",
+        Kind::Text,
+        "what happened: login, logout, token.issued, token.refreshed, token.validated, token.introspected, token.revoked, request",
+    ),
+    field("event.id", Kind::Text, "unique for the event at its source"),
+    field("event.outcome", Kind::Text, "success, failure or unknown"),
+    field(
+        "event.reason",
+        Kind::Text,
+        "for a failure: expired, invalid_signature, malformed, not_yet_valid, revoked, wrong_audience, wrong_issuer, unknown_key, insufficient_scope, bad_credentials, or the source's own word",
+    ),
+    field("http.request.method", Kind::Text, "the method of the request"),
+    field("http.response.status_code", Kind::Number, "the status of the response"),
+    field("jwt.age_s", Kind::Derived, "seconds since the token was issued"),
+    field("jwt.alg", Kind::Text, "algorithm of the signature"),
+    field("jwt.amr", Kind::Texts, "how the subject was authenticated"),
+    field("jwt.aud", Kind::Texts, "for whom the token is"),
+    field("jwt.audience_mismatch", Kind::Derived, "true if the service is not among the token's audience"),
+    field("jwt.auth_time", Kind::Number, "when the subject was authenticated, in epoch seconds"),
+    field("jwt.client_id", Kind::Text, "the client that the token was issued to"),
+    field("jwt.exp", Kind::Number, "when the token expires, in epoch seconds"),
+    field("jwt.expired", Kind::Derived, "true if the token had expired"),
+    field("jwt.iat", Kind::Number, "when the token was issued, in epoch seconds"),
+    field("jwt.iss", Kind::Text, "who issued the token"),
+    field("jwt.jti", Kind::Text, "the token's own id"),
+    field("jwt.kid", Kind::Text, "the key that signed the token"),
+    field("jwt.missing_scope", Kind::Derived, "required scopes that the token lacks"),
+    field("jwt.nbf", Kind::Number, "from when on the token is valid, in epoch seconds"),
+    field("jwt.roles", Kind::Texts, "the subject's roles"),
+    field("jwt.scope", Kind::Words, "the token's scopes"),
+    field("jwt.sid", Kind::Text, "the session"),
+    field("jwt.sub", Kind::Text, "the subject"),
+    field("jwt.ttl_s", Kind::Derived, "the token's lifetime in seconds"),
+    field("jwt.typ", Kind::Text, "the type of token"),
+    field("service.name", Kind::Text, "the service that wrote the event"),
+    field("source.as.number", Kind::Number, "the caller's autonomous system"),
+    field("source.as.organization.name", Kind::Text, "whose autonomous system that is"),
+    field("source.geo.accuracy_km", Kind::Number, "radius in kilometres around the location"),
+    field("source.geo.city_name", Kind::Text, "the caller's city"),
+    field("source.geo.country_iso_code", Kind::Text, "the caller's country, two letters"),
+    field("source.geo.location.lat", Kind::Number, "latitude in degrees"),
+    field("source.geo.location.lon", Kind::Number, "longitude in degrees"),
+    field("source.ip", Kind::Text, "the caller's IPv4 or IPv6 address"),
+    field("token", Kind::Text, "the raw token; it never leaves the process"),
+    field("token.fingerprint", Kind::Derived, "keyed hash of the raw token"),
+    field("token.problem", Kind::Derived, "what our own check of the token found wrong"),
+    field("token.verified", Kind::Derived, "true if our own check of the token passed"),
+    field("url.path", Kind::Text, "the path of the request, without its query"),
+    field("user_agent.original", Kind::Text, "the caller's user agent"),
 ];
 
 /// The first parts of names that the format alone gives out: an unknown field under them is a slip.
@@ -55,8 +92,9 @@ const OWN: [&str; 3] = ["authz.", "jwt.", "token."];
 
 /// The known field that an unknown one was probably meant to be.
 pub(crate) fn meant(field: &str) -> Option<&'static str> {
+    let paths = || FIELDS.iter().map(|field| field.path);
     // A name of one part belongs to another product's own schema.
-    if FIELDS.contains(&field) || !field.contains('.') || field.len() > 128 {
+    if paths().any(|known| known == field) || !field.contains('.') || field.len() > 128 {
         return None;
     }
     let folded = field.to_lowercase();
@@ -64,10 +102,10 @@ pub(crate) fn meant(field: &str) -> Option<&'static str> {
         fields.map(|known| (strsim::damerau_levenshtein(&folded, known), known)).min()
     };
     if let Some(own) = OWN.iter().find(|own| folded.starts_with(**own)) {
-        let mut siblings = FIELDS.into_iter().filter(|known| known.starts_with(own));
+        let mut siblings = paths().filter(|known| known.starts_with(own));
         return nearest(&mut siblings).map(|(_, known)| known);
     }
-    nearest(&mut FIELDS.into_iter()).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
+    nearest(&mut paths()).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::suggest;
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Entry, Node};
 
-const ACTIONS: [&str; 3] = ["global", "reset", "repeat"];
+/// The actions.
+pub(crate) const ACTIONS: [&str; 3] = ["global", "reset", "repeat"];
 
 /// The documents with every action carried out and no `action` left.
 pub(super) fn unfold(documents: Vec<Node>, reporter: &mut Reporter<'_>) -> Vec<Node> {

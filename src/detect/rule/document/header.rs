@@ -10,10 +10,10 @@ use crate::detect::rule::yaml::{Node, Spot};
 use crate::detect::time::Span;
 
 /// The keys that say what kind of document it is.
-pub(super) const BODIES: [&str; 4] = ["detection", "correlation", "anomaly", "filter"];
+pub(crate) const BODIES: [&str; 4] = ["detection", "correlation", "anomaly", "filter"];
 
 /// Every other key with a meaning, ours and Sigma's.
-const KNOWN: [&str; 21] = [
+pub(crate) const KNOWN: [&str; 21] = [
     "title",
     "id",
     "name",
@@ -38,7 +38,10 @@ const KNOWN: [&str; 21] = [
 ];
 
 /// Longest name in bytes: names are labels of metrics.
-const NAME_BYTES_MAX: usize = 256;
+pub(crate) const NAME_BYTES_MAX: usize = 256;
+
+/// The keys under `tokenwatch`.
+pub(crate) const SETTINGS: [&str; 3] = ["suppress", "group-by", "min_gap"];
 
 /// The header of a document.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option
     let title = section.read(reporter, "title", reader::text).map_or_else(|| name.value.clone(), |title| title.value);
     let settings = section.get("tokenwatch").and_then(|entry| reporter.check(Section::of(&entry.value, "tokenwatch")));
     if let Some(settings) = settings {
-        settings.refuse_unknown(reporter, &["suppress", "group-by", "min_gap"]);
+        settings.refuse_unknown(reporter, &SETTINGS);
     }
     let setting = |reporter: &mut Reporter<'_>, key| settings.and_then(|found| found.read(reporter, key, reader::span));
     Some(Header {

@@ -23,6 +23,15 @@ pub(crate) use window::Window;
 
 use super::reader::{self, Section};
 
+/// The words of the rule language, for whoever must list them.
+pub(crate) mod words {
+    pub(crate) use super::action::ACTIONS;
+    pub(crate) use super::header::{BODIES, KNOWN, NAME_BYTES_MAX, SETTINGS};
+    pub(crate) use super::modifier::MODIFIERS;
+    pub(crate) use super::window::COMMON;
+    pub(crate) use super::window::logic::{ANOMALIES, BOUNDS, CORRELATIONS, EXTRA_KEYS, HISTORY_MAX};
+}
+
 /// One document of a rule file.
 #[derive(Debug)]
 pub(crate) struct Document {

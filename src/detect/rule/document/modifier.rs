@@ -54,7 +54,8 @@ pub(crate) struct MatchPlan {
     pub(crate) negated: bool,
 }
 
-const MODIFIERS: [&str; 31] = [
+/// Every modifier.
+pub(crate) const MODIFIERS: [&str; 31] = [
     "contains",
     "startswith",
     "endswith",

@@ -120,7 +120,7 @@ impl Node {
         match &self.data {
             Data::Null => Json::Null,
             Data::Bool(value) => Json::Bool(*value),
-            Data::Number(number) => number.canonical.parse().map_or(Json::Null, Json::Number),
+            Data::Number(number) => number.json(),
             Data::Text(text) => Json::String(text.text.clone()),
             Data::List(items) => items.iter().map(Self::json).collect(),
             Data::Map(entries) => {

@@ -2,6 +2,8 @@
 //!
 //! Not YAML 1.1: `yes`, `on` and `1_000` are texts, and `010` is ten.
 
+use serde_json::Value as Json;
+
 use crate::detect::value::{Number, shortest};
 
 use super::{Data, Text};
@@ -15,6 +17,16 @@ pub(crate) struct NumberLiteral {
     pub(crate) canonical: String,
     /// Its value as a double.
     pub(crate) value: f64,
+}
+
+impl NumberLiteral {
+    /// The same number as JSON: whole ones digit for digit as far as 64 bits go, others as the double.
+    pub(super) fn json(&self) -> Json {
+        // The JSON library's own reading of a fraction may be off by the last bit.
+        let whole =
+            self.canonical.parse::<i64>().map(Json::from).or_else(|_| self.canonical.parse::<u64>().map(Json::from));
+        whole.unwrap_or_else(|_| Json::from(self.value))
+    }
 }
 
 /// The value of a plain, untagged scalar.

@@ -10,14 +10,14 @@ use crate::detect::rule::yaml::Node;
 use crate::detect::time::Span;
 
 /// Sigma's types of correlation.
-pub(super) const CORRELATIONS: [&str; 7] =
+pub(crate) const CORRELATIONS: [&str; 7] =
     ["event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"];
 
 /// Our types of anomaly.
-pub(super) const ANOMALIES: [&str; 6] = ["value_change", "geo_velocity", "new_value", "absence", "ratio", "spike"];
+pub(crate) const ANOMALIES: [&str; 6] = ["value_change", "geo_velocity", "new_value", "absence", "ratio", "spike"];
 
 /// The keys that only some types have, and which.
-pub(super) const EXTRA_KEYS: [(&str, &[&str]); 9] = [
+pub(crate) const EXTRA_KEYS: [(&str, &[&str]); 9] = [
     (
         "condition",
         &[
@@ -44,10 +44,10 @@ pub(super) const EXTRA_KEYS: [(&str, &[&str]); 9] = [
 ];
 
 /// Sigma's words for bounds.
-const BOUNDS: [&str; 6] = ["gt", "gte", "lt", "lte", "eq", "neq"];
+pub(crate) const BOUNDS: [&str; 6] = ["gt", "gte", "lt", "lte", "eq", "neq"];
 
 /// Most buckets that a `spike` looks back on.
-const HISTORY_MAX: u32 = 10_000;
+pub(crate) const HISTORY_MAX: u32 = 10_000;
 
 /// The logic of a section whose type is known; what does not belong to the type was reported before.
 pub(super) fn read(

@@ -8,7 +8,7 @@ use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
 use crate::detect::time::Span;
 
-mod logic;
+pub(crate) mod logic;
 
 /// A correlation or an anomaly.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Alias {
 }
 
 /// The keys that every type has.
-const COMMON: [&str; 6] = ["type", "rules", "group-by", "timespan", "aliases", "generate"];
+pub(crate) const COMMON: [&str; 6] = ["type", "rules", "group-by", "timespan", "aliases", "generate"];
 
 pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &mut Reporter<'_>) -> Option<Window> {
     let section = reporter.check(Section::of(node, name))?;
