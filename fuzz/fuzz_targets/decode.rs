@@ -11,7 +11,7 @@ fuzz_target!(|payload: &[u8]| {
     for path in ["jwt.sub", "jwt", "jwt.scope", "jwt.missing_scope", "jwt.expired", "jwt.ttl_s", "url.path", "a.b.c"] {
         fields.slot(path);
     }
-    let reader = Reader::new(&fields, &Limits::default(), Span::ZERO);
+    let mut reader = Reader::new(&fields, &Limits::default(), Span::ZERO);
     let origin = Origin { topic: "audit".into(), partition: 0, offset: 0 };
     let record = Record { origin: &origin, timestamp: None, payload: Some(payload) };
     let verdict = reader.read(&record, &mut Vec::new());

@@ -63,7 +63,7 @@ impl Reader {
 
     /// The event in a record, or why there is none. Fills `values` with one value per slot of the field table, and
     /// further ones behind them for the reader's own use.
-    pub fn read<'a>(&self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
+    pub fn read<'a>(&mut self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
         let payload = record.payload.ok_or(Rejection::Empty)?;
         if payload.len() > self.event_bytes_max {
             return Err(Rejection::TooLarge { bytes: payload.len(), bytes_max: self.event_bytes_max });
@@ -120,7 +120,7 @@ mod tests {
 
     fn read(payload: Option<&[u8]>, recorded_ms: Option<i64>) -> Result<(i64, String), Rejection> {
         let limits = Limits { event_bytes: 200, event_depth: 4, ..Limits::default() };
-        let reader = Reader::new(&FieldTable::default(), &limits, Span::from_millis(1_000));
+        let mut reader = Reader::new(&FieldTable::default(), &limits, Span::from_millis(1_000));
         let origin = Origin { topic: "audit".into(), partition: 3, offset: 4711 };
         let record = Record { origin: &origin, timestamp: recorded_ms.map(Timestamp::from_millis), payload };
         let decoded = reader.read(&record, &mut Vec::new())?;

@@ -4,16 +4,18 @@
 
 use crate::detect::value::Value;
 
-use super::scan::{Cursor, Fault};
+use super::marks::Marks;
+use super::scan::{Cursor, Fault, Halt};
 
 /// The scalars in order, however deep; member names are not among them.
-pub(super) fn scalars(text: &str, depth_max: usize) -> Result<Vec<Value<'_>>, Fault> {
+pub(super) fn scalars<'a>(text: &'a str, marks: &Marks, depth_max: usize) -> Result<Vec<Value<'a>>, Fault> {
     let mut scalars = Vec::new();
-    collect(&mut Cursor::new(text, depth_max), &mut scalars)?;
+    let mut cursor = Cursor::new(text, marks, depth_max);
+    collect(&mut cursor, &mut scalars).map_err(|Halt| cursor.fault())?;
     Ok(scalars)
 }
 
-fn collect<'a>(cursor: &mut Cursor<'a>, scalars: &mut Vec<Value<'a>>) -> Result<(), Fault> {
+fn collect<'a>(cursor: &mut Cursor<'a, '_>, scalars: &mut Vec<Value<'a>>) -> Result<(), Halt> {
     match cursor.peek() {
         Some(b'{') => cursor.object(|cursor, _| collect(cursor, scalars)),
         Some(b'[') => cursor.array(|cursor| collect(cursor, scalars)),

@@ -8,6 +8,8 @@
 //! Not a tree of values, and not a schema: types are judged by who reads the slot.
 
 mod keywords;
+mod marks;
+mod names;
 mod projection;
 mod scan;
 mod text;

@@ -9,8 +9,9 @@ use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::value::Value;
 
 use super::keywords::scalars;
-use super::scan::{Cursor, Fault};
-use super::text::RawText;
+use super::marks::Marks;
+use super::names::Names;
+use super::scan::{Cursor, Fault, Halt};
 
 /// The paths of a field table as a tree that a decoder walks.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Projection {
     slots: usize,
     /// Takes every scalar of the record, if a rule searches for keywords.
     keywords: Option<Slot>,
+    /// Of the record at hand; kept for its memory.
+    marks: Marks,
 }
 
 /// A place in the tree of paths: what may follow, and the slot that ends here.
@@ -28,57 +31,6 @@ struct Node {
     names: Names,
     /// Every slot below this node, itself excluded.
     below: Vec<Slot>,
-}
-
-/// Member names and the node each leads to; open addressing over a power of two of places.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    table: Vec<Option<(Box<str>, usize)>>,
-}
-
-impl Names {
-    fn new(entries: Vec<(String, usize)>) -> Self {
-        if entries.is_empty() {
-            return Self::default();
-        }
-        let mut table = vec![None; (entries.len() * 4).next_power_of_two()];
-        for (name, node) in entries {
-            let mut place = hash(name.as_bytes()) & (table.len() - 1);
-            while table[place].is_some() {
-                place = (place + 1) & (table.len() - 1);
-            }
-            table[place] = Some((name.into_boxed_str(), node));
-        }
-        Self { table }
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        let mask = self.table.len().checked_sub(1)?;
-        let mut place = hash(name.as_bytes()) & mask;
-        while let Some((known, node)) = &self.table[place] {
-            if **known == *name {
-                return Some(*node);
-            }
-            place = (place + 1) & mask;
-        }
-        None
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-}
-
-/// Mixes the length, the first and the last eight bytes. The table is small and fixed, so an attacker who chooses
-/// member names gains no more than a short probe.
-fn hash(name: &[u8]) -> usize {
-    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
-    let (first, last) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_be_bytes(*first), u64::from_be_bytes(*last)),
-        _ => (word(name), 0),
-    };
-    let mixed = (first ^ last.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 32) as usize
 }
 
 /// Whether a value replaces what its slot holds or joins it, as inside an array of objects.
@@ -112,40 +64,56 @@ impl Projection {
             let below = names.iter().filter_map(|(_, node)| ends[*node]).collect();
             Node { slot: ends[node], names: Names::new(names), below }
         });
-        Self { nodes: nodes.collect(), slots: fields.len(), keywords: fields.find(FieldTable::KEYWORDS) }
+        Self {
+            nodes: nodes.collect(),
+            slots: fields.len(),
+            keywords: fields.find(FieldTable::KEYWORDS),
+            marks: Marks::default(),
+        }
     }
 
     /// Decodes `text` into one value per slot; `Ok(false)` if it is JSON but not an object.
     ///
     /// Where a record gives a path twice, nested or dotted, the last one stands. A path that leads through an array
     /// collects the values of all its elements, in order.
-    pub fn decode<'a>(&self, text: &'a str, depth_max: usize, values: &mut Vec<Value<'a>>) -> Result<bool, Fault> {
+    pub fn decode<'a>(&mut self, text: &'a str, depth_max: usize, values: &mut Vec<Value<'a>>) -> Result<bool, Fault> {
         values.clear();
         values.resize_with(self.slots, Value::default);
-        let mut cursor = Cursor::new(text, depth_max);
+        self.marks.read(text.as_bytes());
+        let mut cursor = Cursor::new(text, &self.marks, depth_max);
+        let is_object = self.whole(&mut cursor, values).map_err(|Halt| cursor.fault())?;
+        if let Some(slot) = self.keywords {
+            values[slot.index()] = Value::List(scalars(text, &self.marks, depth_max)?);
+        }
+        Ok(is_object)
+    }
+
+    fn whole<'a>(&self, cursor: &mut Cursor<'a, '_>, values: &mut [Value<'a>]) -> Result<bool, Halt> {
         let is_object = cursor.peek() == Some(b'{');
         if is_object {
-            self.members(&mut cursor, 0, Placement::Replace, values)?;
+            self.members(cursor, 0, Placement::Replace, values)?;
         } else {
             cursor.skip()?;
         }
         cursor.end()?;
-        if let Some(slot) = self.keywords {
-            values[slot.index()] = Value::List(scalars(text, depth_max)?);
-        }
         Ok(is_object)
     }
 
     fn members<'a>(
         &self,
-        cursor: &mut Cursor<'a>,
+        cursor: &mut Cursor<'a, '_>,
         node: usize,
         placement: Placement,
         values: &mut [Value<'a>],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         let names = &self.nodes[node].names;
-        cursor.object(|cursor, name: RawText<'a>| {
-            let found = if name.escaped { names.find(&name.decoded()) } else { names.find(name.inside) };
+        cursor.object(|cursor, name| {
+            let found = if name.escaped {
+                names.find_text(&cursor.text(name).decoded())
+            } else {
+                let (name, word) = cursor.raw(name);
+                names.find(name, word)
+            };
             match found {
                 Some(node) => self.value(cursor, node, placement, values),
                 None => cursor.skip(),
@@ -155,11 +123,11 @@ impl Projection {
 
     fn value<'a>(
         &self,
-        cursor: &mut Cursor<'a>,
+        cursor: &mut Cursor<'a, '_>,
         node: usize,
         placement: Placement,
         values: &mut [Value<'a>],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         let Node { slot, names, below } = &self.nodes[node];
         let value = match cursor.peek() {
             Some(b'{') if names.is_empty() => {
@@ -191,11 +159,11 @@ impl Projection {
     /// The elements of an array: scalars in order, inner arrays opened, the fields of objects appended to their slots.
     fn elements<'a>(
         &self,
-        cursor: &mut Cursor<'a>,
+        cursor: &mut Cursor<'a, '_>,
         node: usize,
         values: &mut [Value<'a>],
         elements: &mut Vec<Value<'a>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Halt> {
         cursor.array(|cursor| {
             match cursor.peek() {
                 Some(b'[') => self.elements(cursor, node, values, elements)?,

@@ -1,33 +1,6 @@
-//! The inside of JSON strings: finding the end quickly, and taking escapes away.
+//! The inside of JSON strings: taking escapes away.
 
 use std::borrow::Cow;
-
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
-/// Position of the first byte at or after `at` that is a quote, a backslash or a control character.
-///
-/// Eight bytes at a time, by the zero-byte test of "Bit Twiddling Hacks" (`(v - 0x01…) & !v & 0x80…`): its lowest set
-/// bit is exact, and only the lowest is used.
-pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        let quote = word ^ (LOW_BITS * u64::from(b'"'));
-        let backslash = word ^ (LOW_BITS * u64::from(b'\\'));
-        let found = (quote.wrapping_sub(LOW_BITS) & !quote)
-            | (backslash.wrapping_sub(LOW_BITS) & !backslash)
-            | (word.wrapping_sub(LOW_BITS * 0x20) & !word);
-        let found = found & HIGH_BITS;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
-        at += 1;
-    }
-    at
-}
 
 /// A string between its quotes, already checked against the grammar.
 #[derive(Clone, Copy, Debug)]
@@ -100,14 +73,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn the_end_is_where_a_plain_loop_finds_it(bytes: Vec<u8>, at in 0usize..20) {
-            let at = at.min(bytes.len());
-            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-            let expected = bytes[at..].iter().position(special).map_or(bytes.len(), |found| at + found);
-            prop_assert_eq!(end_of_plain(&bytes, at), expected);
-        }
-
         #[test]
         fn unescaping_agrees_with_serde_json(text: String) {
             let quoted = serde_json::to_string(&text).expect("a string");

@@ -15,7 +15,7 @@ fn table(paths: &[&str]) -> FieldTable {
 fn decode_among(paths: &[&str], path: &str, text: &str) -> Result<String, Fault> {
     let fields = table(paths);
     let mut values = Vec::new();
-    let projection = Projection::new(&fields);
+    let mut projection = Projection::new(&fields);
     projection.decode(text, 16, &mut values)?;
     Ok(format!("{:?}", values[fields.find(path).expect("projected").index()]))
 }
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn survives_any_text(text: String, cut in 0usize..8) {
         let mut values = Vec::new();
-        let projection = Projection::new(&table(&["a", "a.b"]));
+        let mut projection = Projection::new(&table(&["a", "a.b"]));
         let _ = projection.decode(&text, 8, &mut values);
         let cut: String = text.chars().skip(cut).collect();
         let _ = projection.decode(&format!("{{\"a\":{cut}"), 8, &mut values);
