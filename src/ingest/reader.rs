@@ -11,7 +11,7 @@ use crate::detect::value::Value;
 use super::decode::{Fault, Projection};
 use super::derive::Derivations;
 use super::rejection::Rejection;
-use super::timestamp;
+use super::timestamp::Timestamps;
 
 /// A record as it was read from a topic or a file.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,7 @@ pub struct Decoded<'a> {
 pub struct Reader {
     projection: Projection,
     derivations: Derivations,
+    timestamps: Timestamps,
     event_bytes_max: usize,
     event_depth_max: usize,
     future_skew_max: Span,
@@ -55,6 +56,7 @@ impl Reader {
         Self {
             projection: Projection::new(&fields),
             derivations,
+            timestamps: Timestamps::default(),
             event_bytes_max: limits.event_bytes,
             event_depth_max: limits.event_depth.min(Self::EVENT_DEPTH_MAX),
             future_skew_max,
@@ -87,11 +89,11 @@ impl Reader {
         Ok(Decoded { time, id })
     }
 
-    fn time(&self, record: &Record<'_>, value: &Value<'_>) -> Result<Timestamp, Rejection> {
+    fn time(&mut self, record: &Record<'_>, value: &Value<'_>) -> Result<Timestamp, Rejection> {
         if matches!(value, Value::Absent | Value::Null) {
             return Err(Rejection::NoTimestamp);
         }
-        let time = timestamp::parse(value).ok_or(Rejection::BadTimestamp)?;
+        let time = self.timestamps.parse(value).ok_or(Rejection::BadTimestamp)?;
         match record.timestamp {
             Some(recorded) if time > recorded + self.future_skew_max => {
                 let ahead = time.since(recorded);

@@ -6,19 +6,72 @@
 use crate::detect::time::Timestamp;
 use crate::detect::value::{Number, Value};
 
-/// The time that `@timestamp` spells, if it is one that an event may carry.
-pub(super) fn parse(value: &Value<'_>) -> Option<Timestamp> {
-    let time = match value {
-        Value::Text(text) => rfc3339(text)?,
-        Value::Number(Number::Text(text)) => epoch(text)?,
-        _ => return None,
-    };
-    time.is_event_time().then_some(time)
+/// Reads timestamps. Events come minute by minute, so the minute of the last one is remembered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timestamps {
+    last: Option<Minute>,
 }
 
-fn rfc3339(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(time.as_millisecond()))
+/// A minute of UTC as RFC 3339 spells it up to its seconds, and when it begins.
+#[derive(Clone, Debug)]
+struct Minute {
+    spelling: [u8; Minute::SPELLING_BYTES],
+    begin: Timestamp,
+}
+
+impl Timestamps {
+    /// The time that `@timestamp` spells, if it is one that an event may carry.
+    pub(super) fn parse(&mut self, value: &Value<'_>) -> Option<Timestamp> {
+        let time = match value {
+            Value::Text(text) => self.rfc3339(text)?,
+            Value::Number(Number::Text(text)) => epoch(text)?,
+            _ => return None,
+        };
+        time.is_event_time().then_some(time)
+    }
+
+    fn rfc3339(&mut self, text: &str) -> Option<Timestamp> {
+        if let Some(time) = self.last.as_ref().and_then(|minute| minute.time(text)) {
+            return Some(time);
+        }
+        let time: jiff::Timestamp = text.parse().ok()?;
+        let time = Timestamp::from_millis(time.as_millisecond());
+        self.last = Minute::of(text, time).or(self.last.take());
+        Some(time)
+    }
+}
+
+impl Minute {
+    /// `2026-11-23T17:56:`
+    const SPELLING_BYTES: usize = 17;
+    const MILLIS: i64 = 60_000;
+
+    /// The minute of a time, if its spelling says so in UTC.
+    fn of(text: &str, time: Timestamp) -> Option<Self> {
+        let begin = Timestamp::from_millis(time.millis().div_euclid(Self::MILLIS) * Self::MILLIS);
+        let minute = Self { spelling: *text.as_bytes().first_chunk()?, begin };
+        // What it makes of its own origin shows that the spelling is the expected one.
+        (minute.time(text)? == time).then_some(minute)
+    }
+
+    /// The time that `text` spells, if it is one of this minute: two digits of seconds, perhaps a fraction, and `Z`.
+    fn time(&self, text: &str) -> Option<Timestamp> {
+        let (spelling, rest) = text.as_bytes().split_first_chunk()?;
+        let [tens @ b'0'..=b'5', ones @ b'0'..=b'9', fraction @ .., b'Z'] = rest else { return None };
+        if *spelling != self.spelling {
+            return None;
+        }
+        let millis = match fraction {
+            [] => 0,
+            [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
+                let digits = digits.iter().copied().chain(std::iter::repeat(b'0'));
+                digits.take(3).fold(0, |millis, digit| millis * 10 + i64::from(digit - b'0'))
+            }
+            _ => return None,
+        };
+        let seconds = i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
+        Some(Timestamp::from_millis(self.begin.millis() + seconds * 1_000 + millis))
+    }
 }
 
 /// An epoch number: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds.
@@ -77,9 +130,12 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(value: &Value<'_>, expected: Option<i64>) {
-        assert_eq!(parse(value).map(Timestamp::millis), expected, "{value:?}");
+        let mut timestamps = Timestamps::default();
+        assert_eq!(timestamps.parse(value).map(Timestamp::millis), expected, "{value:?}");
+        assert_eq!(timestamps.parse(value).map(Timestamp::millis), expected, "{value:?} a second time");
     }
 
     #[test]
@@ -94,6 +150,23 @@ mod tests {
         text("1969-12-31T23:59:59.999Z", None);
         for bad in ["", "now", "2026-11-23", "2026-11-23T17:56:58", "2026-13-01T00:00:00Z", "1795456618"] {
             text(bad, None);
+        }
+    }
+
+    proptest! {
+        /// Texts of two neighbouring minutes, well spelled and not, one after the other.
+        #[test]
+        fn the_minute_before_changes_nothing(
+            texts in prop::collection::vec(
+                "2026-11-2[34][Tt ]17:5[67]:[0-6][0-9](\\.[0-9]{0,11})?(Z|z|\\+02:00|)", 1..20,
+            ),
+        ) {
+            let mut timestamps = Timestamps::default();
+            for text in &texts {
+                let expected = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+                let time = timestamps.parse(&Value::text(text));
+                prop_assert_eq!(time.map(Timestamp::millis), expected, "{}", text);
+            }
         }
     }
 
