@@ -41,7 +41,7 @@ pub struct Alert {
     /// What the type knows beyond the number.
     pub details: Details,
     /// The newest matches in the window, oldest first.
-    pub evidence: Vec<Arc<Evidence>>,
+    pub evidence: Vec<Evidence>,
 }
 
 /// A group's names and values in group-by order.

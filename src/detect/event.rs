@@ -17,6 +17,21 @@ pub struct Origin {
     pub offset: i64,
 }
 
+impl Origin {
+    /// The id of an event that brought none: `topic/partition/offset`.
+    #[must_use]
+    pub fn stand_in(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
+    /// True if `id` is what [`Self::stand_in`] gives.
+    #[must_use]
+    pub fn stands_in(&self, id: &str) -> bool {
+        // Few ids get beyond the first comparison.
+        id.strip_prefix(&*self.topic).is_some_and(|rest| rest.starts_with('/')) && id == self.stand_in()
+    }
+}
+
 /// An accepted event, borrowed from its record.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {

@@ -84,7 +84,7 @@ impl Reader {
         self.derivations.apply(time, values);
         let id = match &values[Slot::EVENT_ID.index()] {
             Value::Text(Cow::Borrowed(id)) if !id.is_empty() => Cow::Borrowed(*id),
-            other => Cow::Owned(other.key_text().map_or_else(|| stand_in(record.origin), Cow::into_owned)),
+            other => Cow::Owned(other.key_text().map_or_else(|| record.origin.stand_in(), Cow::into_owned)),
         };
         Ok(Decoded { time, id })
     }
@@ -102,10 +102,6 @@ impl Reader {
             _ => Ok(time),
         }
     }
-}
-
-fn stand_in(Origin { topic, partition, offset }: &Origin) -> String {
-    format!("{topic}/{partition}/{offset}")
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, Rejection> {

@@ -221,8 +221,10 @@ mod tests {
 
     fn alert(evidence: usize) -> Output {
         let origin = Origin { topic: "audit".into(), partition: 0, offset: 0 };
-        let event = |number: usize| {
-            Arc::new(Evidence { id: number.to_string().into(), time: Timestamp::default(), origin: origin.clone() })
+        let event = |number: usize| Evidence {
+            id: number.to_string().into(),
+            time: Timestamp::default(),
+            origin: origin.clone(),
         };
         let rule = RuleHeader {
             id: Uuid::nil(),

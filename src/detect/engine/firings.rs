@@ -1,13 +1,11 @@
 //! What fired and what was raised while one event was decided.
 
-use std::sync::Arc;
-
-use crate::detect::alert::{Alert, Evidence};
+use crate::detect::alert::Alert;
 use crate::detect::fields::Slot;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::compiled::Input;
 use crate::detect::rule::{Rule, RuleSet};
-use crate::detect::state::key;
+use crate::detect::state::{Sighting, key};
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
 
@@ -35,7 +33,7 @@ impl Fired {
 pub(super) struct Firings {
     fired: Vec<Fired>,
     raised: Vec<(usize, Alert)>,
-    evidence: Option<Arc<Evidence>>,
+    sighting: Option<Sighting>,
     /// Rules and groups in which the match at hand waits for its companion.
     waiting: Vec<(usize, Box<[u8]>, Timestamp)>,
 }
@@ -44,7 +42,7 @@ impl Firings {
     /// Another event is at hand.
     pub(super) fn begin(&mut self) {
         self.fired.clear();
-        self.evidence = None;
+        self.sighting = None;
     }
 
     pub(super) fn fired(&mut self, fired: Fired) {
@@ -64,12 +62,12 @@ impl Firings {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The match as evidence; an event's is made once and shared by all its rules.
-    pub(super) fn evidence(&mut self, subject: &Match<'_, '_>) -> Arc<Evidence> {
+    /// The match as it is kept; an event's is made once for all its rules.
+    pub(super) fn sighting(&mut self, subject: &Match<'_, '_>) -> Sighting {
         if subject.is_firing() {
-            return subject.evidence();
+            return subject.sighting();
         }
-        Arc::clone(self.evidence.get_or_insert_with(|| subject.evidence()))
+        self.sighting.get_or_insert_with(|| subject.sighting()).clone()
     }
 
     /// The firings that a rule counts, in order of rule and group, with the bits of the rule's inputs.

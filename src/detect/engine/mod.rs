@@ -114,13 +114,14 @@ impl Engine {
             self.firings.begin();
             self.keys.begin();
             let event = waiting.event();
-            if !self.conclude_waiting(rules, state, &waiting, &Match::of_event(&event), outcome) {
+            let subject = Match::of_event(&event, state.source(event.origin));
+            if !self.conclude_waiting(rules, state, &waiting, &subject, outcome) {
                 continue;
             }
             for at in 0..self.plan.order().len() {
                 let rule = self.plan.order()[at];
                 if self.plan.reads_firings(rule) {
-                    self.arrive_firings(rules, state, rule, &event, outcome);
+                    self.arrive_firings(rules, state, rule, &subject, outcome);
                 }
             }
             self.firings.finish(outcome);
@@ -140,7 +141,7 @@ impl Engine {
 
     /// Tries the rules in order of depth; neighbours that take the same groups visit a group together.
     fn decide(&mut self, rules: &RuleSet, state: &mut PartitionState, event: &Event<'_>, outcome: &mut Outcome) {
-        let subject = Match::of_event(event);
+        let subject = Match::of_event(event, state.source(event.origin));
         let mut together: SmallVec<[Reader; 8]> = SmallVec::new();
         for at in 0..self.plan.order().len() {
             let rule = self.plan.order()[at];
@@ -163,7 +164,7 @@ impl Engine {
                 together.clear();
             }
             if self.plan.reads_firings(rule) {
-                self.arrive_firings(rules, state, rule, event, outcome);
+                self.arrive_firings(rules, state, rule, &subject, outcome);
             }
         }
     }
@@ -174,12 +175,12 @@ impl Engine {
         rules: &RuleSet,
         state: &mut PartitionState,
         rule: usize,
-        event: &Event<'_>,
+        subject: &Match<'_, '_>,
         outcome: &mut Outcome,
     ) {
         for (fired, labels) in self.firings.read_by(&rules.rules[rule]) {
             let overlay = fired.overlay(rules);
-            let subject = Match::of_firing(event, fired.at, &overlay);
+            let subject = subject.firing(fired.at, &overlay);
             self.arrive_by_label(rules, state, (rule, labels), &subject, outcome);
         }
     }

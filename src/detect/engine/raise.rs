@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::detect::alert::{Alert, Details, Evidence, Group, Point, Window};
 use crate::detect::rule::condition::PlainNumber;
 use crate::detect::rule::{Logic, Rule, RuleSet};
-use crate::detect::state::{self, RuleState, key};
+use crate::detect::state::{self, RuleState, Sighting, Sources, key};
 use crate::detect::time::Timestamp;
 use crate::detect::window::{Firing, Note, Place};
 
@@ -26,20 +26,21 @@ pub(super) struct Raising<'a, 'e, 'o> {
     pub(super) subject: &'a Match<'e, 'o>,
     pub(super) firing: Firing,
     pub(super) suppressed: u64,
-    pub(super) evidence: Arc<Evidence>,
+    pub(super) sighting: Sighting,
+    pub(super) sources: &'a Sources,
     pub(super) evidence_max: usize,
 }
 
 /// The alert of a firing, from what its rule holds about the group.
 pub(super) fn raise(raising: &Raising<'_, '_, '_>, state: &RuleState) -> Alert {
-    let Raising { rules, index, key, firing, evidence, .. } = raising;
+    let Raising { rules, index, key, firing, sighting, sources, .. } = raising;
     let rule = &rules.rules[*index];
     let group = group(rules, rule, key);
     let at = firing.at;
     let window = window(rule, at);
     let evidence = match (rule.logic.clone(), window) {
-        (Logic::Event | Logic::Absence { .. }, _) | (_, None) => vec![Arc::clone(evidence)],
-        (_, Some(Window { start, end })) => state.evidence.within((start, end), evidence),
+        (Logic::Event | Logic::Absence { .. }, _) | (_, None) => vec![sighting.evidence(sources)],
+        (_, Some(Window { start, end })) => state.evidence.within((start, end), sighting, sources),
     };
     let observed = observed(rule, state, firing);
     let details = details(rule, state, firing, raising.evidence_max);
@@ -75,7 +76,11 @@ pub(super) fn raise_unquieted(rules: &RuleSet, index: usize, key: Option<&[u8]>,
         suppressed: 0,
         truncated: false,
         details: Details::None,
-        evidence: vec![subject.evidence()],
+        evidence: vec![Evidence {
+            id: subject.event.id.into(),
+            time: subject.time,
+            origin: subject.event.origin.clone(),
+        }],
     }
 }
 

@@ -1,16 +1,15 @@
 //! One match arrives at the rules that count it: its groups, their windows, what fires.
 
-use std::sync::Arc;
-
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::detect::alert::Evidence;
 use crate::detect::event::Event;
 use crate::detect::fields::Slot;
 use crate::detect::limits::Limit;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Logic, RuleSet};
-use crate::detect::state::{Arrival, Arrived, Frame, Group, PartitionState, RuleState, Waiting, Window, wait};
+use crate::detect::state::{
+    Arrival, Arrived, Frame, Group, PartitionState, RuleState, Sighting, Sources, Waiting, Window, wait,
+};
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
 use crate::detect::window::{Bounds, Firing, Note, Placed, ValueHasher};
@@ -29,17 +28,20 @@ pub(super) type Reader = (usize, u32);
 pub(super) struct Match<'e, 'o> {
     pub(super) event: &'o Event<'e>,
     pub(super) time: Timestamp,
+    /// The number of the event's source.
+    source: u32,
     /// The group-by fields of the rule that fired, set to the group's values; none for an event.
     overlay: Option<&'o [(Slot, Value<'e>)]>,
 }
 
 impl<'e, 'o> Match<'e, 'o> {
-    pub(super) const fn of_event(event: &'o Event<'e>) -> Self {
-        Self { event, time: event.time, overlay: None }
+    pub(super) const fn of_event(event: &'o Event<'e>, source: u32) -> Self {
+        Self { event, time: event.time, source, overlay: None }
     }
 
-    pub(super) const fn of_firing(event: &'o Event<'e>, time: Timestamp, overlay: &'o [(Slot, Value<'e>)]) -> Self {
-        Self { event, time, overlay: Some(overlay) }
+    /// The firing at `time` of a rule whose group-by fields have the values of `overlay`.
+    pub(super) const fn firing(&self, time: Timestamp, overlay: &'o [(Slot, Value<'e>)]) -> Self {
+        Self { time, overlay: Some(overlay), ..*self }
     }
 
     pub(super) const fn is_firing(&self) -> bool {
@@ -59,8 +61,8 @@ impl<'e, 'o> Match<'e, 'o> {
         xxh3_64(self.event.id.as_bytes()) ^ u64::from(labels).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 
-    pub(super) fn evidence(&self) -> Arc<Evidence> {
-        Arc::new(Evidence { id: self.event.id.into(), time: self.time, origin: self.event.origin.clone() })
+    pub(super) fn sighting(&self) -> Sighting {
+        Sighting::new(self.event.id, self.time, (self.event.origin, self.source))
     }
 }
 
@@ -75,6 +77,9 @@ struct Visit<'a, 'e, 'o> {
     horizon: Timestamp,
     hasher: ValueHasher,
 }
+
+/// Bytes that a group held before and after a match.
+type Resize = (usize, usize);
 
 impl Engine {
     /// A match arrives at rules that take the same groups from it.
@@ -116,19 +121,16 @@ impl Engine {
         outcome: &mut Outcome,
     ) {
         let Self { settings, firings, plan, .. } = self;
-        state.make_sure_of(key, &rules.rules, (&settings.limits, settings.lateness), outcome);
         let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key, horizon, hasher };
-        let mut group = state.group(key);
-        let (mut bytes_before, mut bytes_after) = (group.own_bytes(), 0);
-        for reader in readers {
-            let (before, after) = visit.step(&mut group, *reader, firings, outcome);
-            bytes_before += before;
-            bytes_after += after;
-        }
-        bytes_after += group.own_bytes();
-        drop(group);
-        state.resized(bytes_before, bytes_after);
+        let resize = if let Some(mut group) = state.find_group(key) {
+            visit.steps(&mut group, readers, state.sources(), firings, outcome)
+        } else {
+            state.add_group(key, &rules.rules, (&settings.limits, settings.lateness), outcome);
+            let mut group = state.find_group(key).expect("it has just been added");
+            visit.steps(&mut group, readers, state.sources(), firings, outcome)
+        };
+        state.resized(resize);
         for (rule, key, time) in firings.take_waiting() {
             let waiting = Waiting::new((rule, &key), time, subject.event, plan.is_read(rule));
             state.wait(waiting, settings.limits.waiting, outcome);
@@ -155,25 +157,43 @@ impl Engine {
         let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key: &waiting.key, horizon, hasher };
         let firing = Firing { at: waiting.time, observed: 0.0, truncated: false, note: Note::None };
-        visit.fire(held, waiting.rule, firing, firings, outcome);
+        visit.fire((held, waiting.rule), firing, state.sources(), firings, outcome);
         true
     }
 }
 
 impl Visit<'_, '_, '_> {
+    /// The rules take the match, one after the other.
+    fn steps(
+        &self,
+        group: &mut Group,
+        readers: &[Reader],
+        sources: &Sources,
+        firings: &mut Firings,
+        outcome: &mut Outcome,
+    ) -> Resize {
+        let (mut bytes_before, mut bytes_after) = (group.own_bytes(), 0);
+        for reader in readers {
+            let (before, after) = self.step(group, *reader, sources, firings, outcome);
+            bytes_before += before;
+            bytes_after += after;
+        }
+        (bytes_before, bytes_after + group.own_bytes())
+    }
+
     /// One rule takes the match. Returns the heap bytes of what it holds about the group, before and after.
     fn step(
         &self,
         group: &mut Group,
         (index, labels): Reader,
+        sources: &Sources,
         firings: &mut Firings,
         outcome: &mut Outcome,
-    ) -> (usize, usize) {
+    ) -> Resize {
         let Self { subject, settings: EngineSettings { limits, .. }, horizon, .. } = *self;
         let rule = &self.rules.rules[index];
         let Some(read) = Read::of(&rule.logic, subject, limits, outcome) else { return (0, 0) };
-        let before = group.find(index).map_or(0, |held| held.heap_bytes());
-        let state = group.state(index, rule, horizon);
+        let (state, before) = group.state(index, rule, horizon);
         let expired = horizon.min(horizon + self.settings.lateness - self.plan.lag(index)) - rule.timespan;
         let bounds = Bounds { timespan: rule.timespan, expired, entries_max: limits.window_entries.max(1) };
         let stream_time = horizon + self.settings.lateness;
@@ -183,20 +203,26 @@ impl Visit<'_, '_, '_> {
         let arrived = state.window.take(&arrival, &frame, rule);
         if account(&arrived, index, outcome) {
             state.newest = state.newest.max(subject.time);
-            state.evidence.expire(expired);
-            state.evidence.add(firings.evidence(subject), self.settings.evidence_max);
+            state.evidence.add(firings.sighting(subject), self.settings.evidence_max);
             if arrived.waits {
                 firings.wait(index, self.key, subject.time);
             }
             if let Some(firing) = arrived.firing {
-                self.fire(state, index, firing, firings, outcome);
+                self.fire((state, index), firing, sources, firings, outcome);
             }
         }
         (before, state.heap_bytes())
     }
 
     /// A rule fires: a match for the rules that read it and, unless suppressed, an alert.
-    fn fire(&self, state: &mut RuleState, index: usize, firing: Firing, firings: &mut Firings, outcome: &mut Outcome) {
+    fn fire(
+        &self,
+        (state, index): (&mut RuleState, usize),
+        firing: Firing,
+        sources: &Sources,
+        firings: &mut Firings,
+        outcome: &mut Outcome,
+    ) {
         let rule = &self.rules.rules[index];
         let tally = &mut outcome.rules[index];
         tally.firings += 1;
@@ -218,7 +244,8 @@ impl Visit<'_, '_, '_> {
             subject: self.subject,
             firing,
             suppressed,
-            evidence: firings.evidence(self.subject),
+            sighting: firings.sighting(self.subject),
+            sources,
             evidence_max: self.settings.evidence_max,
         };
         firings.raised(index, raise(&raising, state));

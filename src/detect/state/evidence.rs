@@ -6,67 +6,209 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::detect::alert::Evidence;
+use crate::detect::event::Origin;
 use crate::detect::time::Timestamp;
+
+/// A match as it is kept: 40 bytes and, unless its id is a UUID or stands for its place, the text of the id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::detect) struct Sighting {
+    pub(in crate::detect) time: Timestamp,
+    offset: i64,
+    name: Name,
+}
+
+/// The id of an event; every variant also names the event's source, where enums have room for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    /// `topic/partition/offset`.
+    StandIn { source: u32 },
+    /// A UUID in lower case with hyphens.
+    Uuid { source: u32, bits: [u64; 2] },
+    /// Any other.
+    Text { source: u32, text: Arc<str> },
+}
+
+/// The topics and partitions (or files) that a partition's events came from, each named by a number.
+#[derive(Clone, Debug, Default)]
+pub(in crate::detect) struct Sources {
+    known: Vec<(Arc<str>, i32)>,
+    last: u32,
+}
+
+impl Sources {
+    /// The number of the source that `origin` stands in, a new one if it was never seen.
+    pub(in crate::detect) fn number(&mut self, origin: &Origin) -> u32 {
+        let is = |(topic, partition): &(Arc<str>, i32)| *partition == origin.partition && *topic == origin.topic;
+        if !self.known.get(self.last as usize).is_some_and(is) {
+            let at = self.known.iter().position(is).unwrap_or_else(|| {
+                self.known.push((Arc::clone(&origin.topic), origin.partition));
+                self.known.len() - 1
+            });
+            self.last = u32::try_from(at).expect("there are fewer topics and files than that");
+        }
+        self.last
+    }
+
+    fn origin(&self, source: u32, offset: i64) -> Origin {
+        let (topic, partition) = &self.known[source as usize];
+        Origin { topic: Arc::clone(topic), partition: *partition, offset }
+    }
+}
+
+impl Sighting {
+    /// The event `id` from `origin`, or a firing of its arrival, at `time`; `source` is the number of its origin.
+    pub(in crate::detect) fn new(id: &str, time: Timestamp, (origin, source): (&Origin, u32)) -> Self {
+        let name = if let Some(bits) = plain_uuid(id) {
+            Name::Uuid { source, bits }
+        } else if origin.stands_in(id) {
+            Name::StandIn { source }
+        } else {
+            Name::Text { source, text: id.into() }
+        };
+        Self { time, offset: origin.offset, name }
+    }
+
+    /// Bytes on the heap; a text that several rules keep is counted for each.
+    fn text_bytes(&self) -> usize {
+        match &self.name {
+            Name::StandIn { .. } | Name::Uuid { .. } => 0,
+            // Two reference counts stand before it.
+            Name::Text { text, .. } => 16 + text.len(),
+        }
+    }
+
+    /// As an alert shows it.
+    pub(in crate::detect) fn evidence(&self, sources: &Sources) -> Evidence {
+        let origin = |source| sources.origin(source, self.offset);
+        let (id, origin) = match &self.name {
+            Name::StandIn { source } => (origin(*source).stand_in().into(), origin(*source)),
+            Name::Uuid { source, bits: [high, low] } => {
+                (Uuid::from_u64_pair(*high, *low).to_string().into(), origin(*source))
+            }
+            Name::Text { source, text } => (Box::from(&**text), origin(*source)),
+        };
+        Evidence { id, time: self.time, origin }
+    }
+}
+
+/// The bits of a UUID that is spelled as a UUID prints.
+fn plain_uuid(id: &str) -> Option<[u64; 2]> {
+    if id.len() != uuid::fmt::Hyphenated::LENGTH {
+        return None;
+    }
+    let uuid = Uuid::try_parse(id).ok()?;
+    let mut printed = [0; uuid::fmt::Hyphenated::LENGTH];
+    let (high, low) = uuid.as_u64_pair();
+    (uuid.hyphenated().encode_lower(&mut printed) == id).then_some([high, low])
+}
 
 /// Matches in (time, arrival) order, at most a given number.
 #[derive(Clone, Debug, Default)]
 pub(in crate::detect) struct EvidenceRing {
-    newest: VecDeque<Arc<Evidence>>,
+    newest: VecDeque<Sighting>,
+    /// Of the ids among them that are kept as texts.
+    text_bytes: usize,
 }
 
 /// From matches in (time, arrival) order.
-impl FromIterator<Arc<Evidence>> for EvidenceRing {
-    fn from_iter<M: IntoIterator<Item = Arc<Evidence>>>(matches: M) -> Self {
-        Self { newest: matches.into_iter().collect() }
+impl FromIterator<Sighting> for EvidenceRing {
+    fn from_iter<M: IntoIterator<Item = Sighting>>(matches: M) -> Self {
+        let newest: VecDeque<_> = matches.into_iter().collect();
+        let text_bytes = newest.iter().map(Sighting::text_bytes).sum();
+        Self { newest, text_bytes }
     }
 }
 
 impl EvidenceRing {
     /// Adds a match; at `count_max` the oldest goes.
-    pub(in crate::detect) fn add(&mut self, evidence: Arc<Evidence>, count_max: usize) {
-        let at = match self.newest.back() {
-            Some(last) if last.time > evidence.time => self.newest.partition_point(|held| held.time <= evidence.time),
+    pub(in crate::detect) fn add(&mut self, sighting: Sighting, count_max: usize) {
+        let mut at = match self.newest.back() {
+            Some(last) if last.time > sighting.time => self.newest.partition_point(|held| held.time <= sighting.time),
             _ => self.newest.len(),
         };
-        self.newest.insert(at, evidence);
         // More than one goes where the ring was restored under a smaller maximum than it was filled under.
-        while self.newest.len() > count_max {
-            self.newest.pop_front();
+        while self.newest.len() >= count_max && at > 0 || self.newest.len() > count_max {
+            self.pop();
+            at = at.saturating_sub(1);
+        }
+        if self.newest.len() < count_max {
+            self.text_bytes += sighting.text_bytes();
+            self.grow(count_max);
+            self.newest.insert(at, sighting);
+        }
+    }
+
+    /// Makes room for one more, and never for more than are kept: a full ring writes where the oldest stood.
+    fn grow(&mut self, count_max: usize) {
+        let held = self.newest.len();
+        if held == self.newest.capacity() {
+            self.newest.reserve_exact((held * 2).clamp(2, count_max.max(2)) - held);
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(oldest) = self.newest.pop_front() {
+            self.text_bytes -= oldest.text_bytes();
         }
     }
 
     /// The matches held, oldest first.
-    pub(in crate::detect) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Evidence>> {
+    pub(in crate::detect) fn iter(&self) -> impl ExactSizeIterator<Item = &Sighting> {
         self.newest.iter()
-    }
-
-    /// Forgets what no window can show any more.
-    pub(in crate::detect) fn expire(&mut self, expired: Timestamp) {
-        while self.newest.front().is_some_and(|evidence| evidence.time <= expired) {
-            self.newest.pop_front();
-        }
     }
 
     /// The held matches of the window (`start`, `end`], oldest first, `arrival` among them in any case.
     pub(in crate::detect) fn within(
         &self,
         (start, end): (Timestamp, Timestamp),
-        arrival: &Arc<Evidence>,
-    ) -> Vec<Arc<Evidence>> {
-        let inside = |evidence: &&Arc<Evidence>| evidence.time > start && evidence.time <= end;
-        let mut shown: Vec<_> = self.newest.iter().filter(inside).cloned().collect();
-        if !shown.iter().any(|evidence| Arc::ptr_eq(evidence, arrival)) {
-            shown.insert(0, Arc::clone(arrival));
+        arrival: &Sighting,
+        sources: &Sources,
+    ) -> Vec<Evidence> {
+        let inside = |held: &&Sighting| held.time > start && held.time <= end;
+        let mut shown: Vec<_> = self.newest.iter().filter(inside).collect();
+        if !shown.contains(&arrival) {
+            shown.insert(0, arrival);
         }
-        shown
+        shown.into_iter().map(|held| held.evidence(sources)).collect()
     }
 
-    /// Bytes on the heap. A match that several rules show is counted for each.
+    /// Bytes on the heap, the texts of unusual ids included.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        self.newest.capacity() * size_of::<Arc<Evidence>>() + self.newest.len() * EVIDENCE_BYTES
+        self.newest.capacity() * size_of::<Sighting>() + self.text_bytes
     }
 }
 
-/// An evidence with its reference counts and an id of the length of a UUID.
-const EVIDENCE_BYTES: usize = size_of::<Evidence>() + 16 + 36;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(id: &str) {
+        let origin = Origin { topic: "audit".into(), partition: 3, offset: 4711 };
+        let mut sources = Sources::default();
+        sources.number(&Origin { topic: "other".into(), ..origin.clone() });
+        let source = sources.number(&origin);
+        let time = Timestamp::from_millis(5);
+        let evidence = Sighting::new(id, time, (&origin, source)).evidence(&sources);
+        assert_eq!(evidence, Evidence { id: id.into(), time, origin: origin.clone() });
+    }
+
+    #[test]
+    fn an_id_comes_back_as_it_was() {
+        check("019b76da-a800-73c9-8cfd-9ab19fd5e464");
+        check("019B76DA-a800-73c9-8cfd-9ab19fd5e464");
+        check("019b76daa80073c98cfd9ab19fd5e464");
+        check("{019b76da-a800-73c9-8cfd-9ab19fd5e46}");
+        check("audit/3/4711");
+        check("audit/3/04711");
+        check("e-1");
+        check("");
+    }
+
+    #[test]
+    fn a_sighting_has_forty_bytes() {
+        assert_eq!(size_of::<Sighting>(), 40);
+    }
+}

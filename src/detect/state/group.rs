@@ -29,21 +29,28 @@ pub(in crate::detect) struct RuleState {
 }
 
 impl Group {
-    /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L).
-    pub(in crate::detect) fn state(&mut self, index: usize, rule: &Rule, horizon: Timestamp) -> &mut RuleState {
+    /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L). Also the
+    /// bytes that it held on the heap before.
+    pub(in crate::detect) fn state(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        horizon: Timestamp,
+    ) -> (&mut RuleState, usize) {
         match self.position(index) {
             Ok(at) => {
                 let state = &mut self.rules[at];
+                let bytes = state.heap_bytes();
                 if state.is_forgotten(rule, horizon) {
                     // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
                     // use here, and the order of eviction relies on its never going back.
                     *state = RuleState { newest: state.newest, ..RuleState::new(index, rule) };
                 }
-                state
+                (state, bytes)
             }
             Err(at) => {
                 self.rules.insert(at, RuleState::new(index, rule));
-                &mut self.rules[at]
+                (&mut self.rules[at], 0)
             }
         }
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::one::RefMut;
 
+use super::event::Origin;
 use super::limits::{Limit, Limits};
 use super::outcome::Outcome;
 use super::rule::Rule;
@@ -25,6 +26,7 @@ use super::time::{Span, Timestamp};
 use super::window::ValueHasher;
 
 use eviction::Evictions;
+pub(super) use evidence::{Sighting, Sources};
 pub(super) use group::{Group, RuleState};
 use key::GroupKey;
 pub use snapshot::SnapshotError;
@@ -41,6 +43,7 @@ pub struct PartitionState {
     stream_time: Timestamp,
     wheel: Wheel,
     evictions: Evictions,
+    sources: Sources,
     waiting: WaitingRoom,
     /// How many events have arrived.
     arrivals: u64,
@@ -61,6 +64,7 @@ impl PartitionState {
             stream_time: Timestamp::BEFORE_ALL,
             wheel: Wheel::default(),
             evictions: Evictions::default(),
+            sources: Sources::default(),
             waiting: WaitingRoom::default(),
             arrivals: 0,
             arrival: 0,
@@ -129,20 +133,24 @@ impl PartitionState {
         self.stream_time - lateness
     }
 
+    /// Where events came from.
+    pub(super) const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The number of the source of an event.
+    pub(super) fn source(&mut self, origin: &Origin) -> u32 {
+        self.sources.number(origin)
+    }
+
     /// Makes an entry for a group that has none; at the limit the stalest group makes room.
-    pub(super) fn make_sure_of(&mut self, key: &[u8], rules: &[Rule], bounds: (&Limits, Span), outcome: &mut Outcome) {
-        if !self.groups.contains_key(key) {
-            self.insert(key, rules, bounds, outcome);
-        }
-    }
-
-    /// The entry of a group that has one.
-    pub(super) fn group(&self, key: &[u8]) -> RefMut<'_, GroupKey, Group> {
-        self.groups.get_mut(key).expect("the caller made sure of it")
-    }
-
-    #[cold]
-    fn insert(&mut self, key: &[u8], rules: &[Rule], (limits, lateness): (&Limits, Span), outcome: &mut Outcome) {
+    pub(super) fn add_group(
+        &mut self,
+        key: &[u8],
+        rules: &[Rule],
+        (limits, lateness): (&Limits, Span),
+        outcome: &mut Outcome,
+    ) {
         let horizon = self.stream_time - lateness;
         while self.groups.len() >= limits.groups.max(1) {
             let Some((key, group)) = self.evictions.stalest(&self.groups) else { break };
@@ -189,7 +197,7 @@ impl PartitionState {
     }
 
     /// A group's entry grew or shrank.
-    pub(super) const fn resized(&mut self, bytes_before: usize, bytes_after: usize) {
+    pub(super) const fn resized(&mut self, (bytes_before, bytes_after): (usize, usize)) {
         self.bytes = self.bytes + bytes_after - bytes_before;
     }
 }

@@ -1,6 +1,7 @@
 //! One group's entry: what each rule holds about it and what waits in it, or what an eviction left behind.
 
 use crate::detect::rule::{Rule, RuleSet};
+use crate::detect::state::evidence::Sources;
 use crate::detect::state::group::{Group, RuleState};
 use crate::detect::state::suppression::AlertMemory;
 use crate::detect::state::waiting::Waiting;
@@ -31,9 +32,9 @@ const HELD: u8 = 1;
 const PART_BYTES_MIN: usize = size_of::<RuleName>() + 1;
 
 /// Seals the entry of the group that is spelled so.
-pub(super) fn seal(spelled: &[u8], entry: &Lent<'_>, rules: &RuleSet, names: &Names) -> Vec<u8> {
+pub(super) fn seal(spelled: &[u8], entry: &Lent<'_>, sources: &Sources, rules: &RuleSet, names: &Names) -> Vec<u8> {
     Kind::Group.seal(spelled, |writer| match entry {
-        Entry::Held(group, waiting) => write_held(group, waiting, rules, names, writer),
+        Entry::Held(group, waiting) => write_held((group, waiting), sources, rules, names, writer),
         Entry::Remains(memories) => {
             writer.byte(REMAINS);
             write_parts(
@@ -49,8 +50,14 @@ pub(super) fn seal(spelled: &[u8], entry: &Lent<'_>, rules: &RuleSet, names: &Na
     })
 }
 
-fn write_held(group: &Group, waiting: &[&Waiting], rules: &RuleSet, names: &Names, writer: &mut Writer) {
-    let exhibits = Exhibits::of(group, waiting);
+fn write_held(
+    (group, waiting): (&Group, &[&Waiting]),
+    sources: &Sources,
+    rules: &RuleSet,
+    names: &Names,
+    writer: &mut Writer,
+) {
+    let exhibits = Exhibits::of(group, waiting, sources);
     writer.byte(HELD);
     writer.uint(u64::from(group.filed()));
     exhibits.write(writer);

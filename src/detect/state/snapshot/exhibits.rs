@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::detect::alert::Evidence;
 use crate::detect::event::Origin;
-use crate::detect::state::evidence::EvidenceRing;
+use crate::detect::state::evidence::{EvidenceRing, Sighting, Sources};
 use crate::detect::state::group::Group;
 use crate::detect::state::waiting::Waiting;
 use crate::detect::time::Timestamp;
@@ -15,8 +15,9 @@ use super::wire::{Reader, Writer};
 
 /// What the entry of one group refers to.
 pub(super) struct Exhibits<'a> {
-    topics: Vec<&'a str>,
-    evidence: Vec<&'a Evidence>,
+    topics: Vec<Arc<str>>,
+    evidence: Vec<Evidence>,
+    sources: &'a Sources,
 }
 
 /// What tells one evidence from another, and their order.
@@ -26,16 +27,21 @@ fn place(evidence: &Evidence) -> (Timestamp, &str, i32, i64, &str) {
 }
 
 impl<'a> Exhibits<'a> {
-    pub(super) fn of(group: &'a Group, waiting: &[&'a Waiting]) -> Self {
-        let mut evidence: Vec<&Evidence> =
-            group.states().iter().flat_map(|state| state.evidence.iter().map(AsRef::as_ref)).collect();
-        evidence.sort_unstable_by_key(|evidence| place(evidence));
+    pub(super) fn of(group: &Group, waiting: &[&Waiting], sources: &'a Sources) -> Self {
+        let held = group.states().iter().flat_map(|state| state.evidence.iter());
+        let mut evidence: Vec<Evidence> = held.map(|held| held.evidence(sources)).collect();
+        evidence.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
         evidence.dedup();
-        let waiting = waiting.iter().map(|waiting| &*waiting.event().origin.topic);
-        let mut topics: Vec<&str> = evidence.iter().map(|evidence| &*evidence.origin.topic).chain(waiting).collect();
+        let waiting = waiting.iter().map(|waiting| waiting.event().origin);
+        let mut topics: Vec<Arc<str>> = evidence
+            .iter()
+            .map(|evidence| &evidence.origin)
+            .chain(waiting)
+            .map(|origin| origin.topic.clone())
+            .collect();
         topics.sort_unstable();
         topics.dedup();
-        Self { topics, evidence }
+        Self { topics, evidence, sources }
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
@@ -61,7 +67,8 @@ impl<'a> Exhibits<'a> {
     pub(super) fn write_ring(&self, ring: &EvidenceRing, writer: &mut Writer) {
         writer.count(ring.iter().len());
         for shown in ring.iter() {
-            writer.count(self.evidence.partition_point(|evidence| place(evidence) < place(shown)));
+            let shown = shown.evidence(self.sources);
+            writer.count(self.evidence.partition_point(|evidence| place(evidence) < place(&shown)));
         }
     }
 }
@@ -70,7 +77,9 @@ impl<'a> Exhibits<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Recalled {
     topics: Vec<Arc<str>>,
-    evidence: Vec<Arc<Evidence>>,
+    evidence: Vec<Sighting>,
+    /// Where the matches of all groups come from.
+    pub(super) sources: Sources,
     /// Topics of any group, each held once.
     known_topics: Vec<Arc<str>>,
 }
@@ -89,7 +98,8 @@ impl Recalled {
             time = reader.time_after(time)?;
             let origin = self.read_origin(offset, reader)?;
             offset = origin.offset;
-            self.evidence.push(Arc::new(Evidence { id: reader.text()?.into(), time, origin }));
+            let source = self.sources.number(&origin);
+            self.evidence.push(Sighting::new(reader.text()?, time, (&origin, source)));
         }
         Ok(())
     }
@@ -118,7 +128,7 @@ impl Recalled {
             let evidence =
                 evidence.ok_or_else(|| reader.damage("it shows a match that it does not hold, or in no order"))?;
             newest = evidence.time;
-            Ok(Arc::clone(evidence))
+            Ok(evidence.clone())
         };
         (0..count).map(|_| shown()).collect()
     }

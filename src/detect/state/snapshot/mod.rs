@@ -49,7 +49,7 @@ impl PartitionState {
         let mut entries = Vec::with_capacity(self.groups.len());
         let mut add = |key: &GroupKey, entry: &Lent<'_>| {
             let spelled = names.spell(key);
-            let value = entry::seal(&spelled, entry, rules, &names);
+            let value = entry::seal(&spelled, entry, &self.sources, rules, &names);
             entries.push((spelled, value));
         };
         for group in &self.groups {
@@ -142,7 +142,8 @@ impl<'a> Restoration<'a> {
 
     /// Sets the partition's time, and concludes from it what the partition had concluded.
     fn finish(self, head: &[u8]) -> Result<PartitionState, SnapshotError> {
-        let Self { context: Context { rules, .. }, mut state, waiting, .. } = self;
+        let Self { context: Context { rules, .. }, mut state, recalled, waiting } = self;
+        state.sources = recalled.sources;
         Kind::Head.open(&[], head, |reader| {
             state.stream_time = reader.time()?;
             state.arrivals = reader.uint()?;

@@ -100,7 +100,7 @@ impl World {
         let mut entries = BTreeMap::new();
         let mut add = |key: &GroupKey, entry: &Lent<'_>| {
             let spelled = names.spell(key);
-            let value = entry::seal(&spelled, entry, &self.rules, &names);
+            let value = entry::seal(&spelled, entry, &self.state.sources, &self.rules, &names);
             entries.insert(spelled, value);
         };
         for group in &self.state.groups {
