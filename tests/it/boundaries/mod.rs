@@ -12,7 +12,7 @@ mod suppression;
 mod time;
 mod windows;
 
-use crate::oracle::engine::{self, Handling};
+use crate::oracle::engine;
 use crate::oracle::model::{Condition, Event, Logic, Rule, SECOND};
 use crate::oracle::naive::Oracle;
 use crate::oracle::{MINUTE, WHO, ann, told, with_detections};
@@ -32,7 +32,7 @@ fn alerts_late(lateness: i64, rules: &[Rule], events: &[Event]) -> Vec<String> {
 fn engine_alerts(lateness: i64, rules: &[Rule], events: &[Event]) -> Vec<String> {
     let rules = engine::compiled(&with_detections(rules.to_vec())).expect("valid rules");
     let settings = engine::settings(lateness, FUTURE_SKEW_MAX);
-    told(&engine::run(&rules, &settings, &engine::records(events), &Handling::default()).facts())
+    told(&engine::run(&rules, &settings, &engine::records(events)).facts())
 }
 
 /// The alerts under the default lateness.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::engine::{self, Handling, Run};
+use super::engine::{self, Run};
 use super::model::{BASE, Rule};
 use super::naive::{Alert, Oracle};
 use super::strategies::{Case, FUTURE_SKEW_MAX};
@@ -31,16 +31,16 @@ pub(crate) fn agrees(cases: impl Strategy<Value = Case>) {
 }
 
 /// What the engine makes of a case.
-pub(crate) fn engine_run(case: &Case, handling: &Handling) -> Run {
+pub(crate) fn engine_run(case: &Case) -> Run {
     let rules = engine::compiled(&case.rules).unwrap_or_else(|problems| panic!("{problems:#?}\n{case:?}"));
     let settings = engine::settings(case.lateness, FUTURE_SKEW_MAX);
-    engine::run(&rules, &settings, &engine::records(&case.events), handling)
+    engine::run(&rules, &settings, &engine::records(&case.events))
 }
 
 /// The difference between engine and oracle, if there is one.
 pub(crate) fn check(case: &Case) -> Result<(), String> {
     let oracle = Oracle::run(&case.rules, case.lateness, FUTURE_SKEW_MAX, &case.events);
-    let run = engine_run(case, &Handling::default());
+    let run = engine_run(case);
     let facts = run.facts();
     let is_same = |(ours, theirs): (&Alert, &Alert)| same(&case.rules, ours, theirs);
     if facts.len() != oracle.alerts.len() || !oracle.alerts.iter().zip(&facts).all(is_same) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokenwatch::detect::outcome::RuleTally;
 use tokenwatch::detect::rule::{Options, Problem, RuleSet, Source, compile};
 use tokenwatch::detect::{self, Limits, Origin, Span, Timestamp};
 use tokenwatch::ingest::Record;
@@ -14,22 +15,8 @@ use super::naive::{Alert, Tally};
 /// A record: its own timestamp in milliseconds since the epoch, if it has one, and its value.
 pub(crate) type Line = (Option<i64>, String);
 
-/// How records are handed over, which must decide nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Handling {
-    /// Sizes of the batches, over and over.
-    pub(crate) batches: Vec<usize>,
-    pub(crate) hash_seed: [u64; 4],
-}
-
-impl Default for Handling {
-    fn default() -> Self {
-        Self { batches: vec![usize::MAX], hash_seed: [1, 2, 3, 4] }
-    }
-}
-
 /// What came of a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) alerts: Vec<detect::Alert>,
     /// By rule name.
@@ -54,24 +41,22 @@ impl Run {
         self.alerts.iter().map(fact).collect()
     }
 
-    /// The alerts as they are published.
-    pub(crate) fn printed(&self) -> Vec<String> {
-        self.alerts.iter().map(|alert| serde_json::to_string(alert).expect("alerts are JSON")).collect()
-    }
-
-    fn take(&mut self, rules: &RuleSet, outcome: &mut BatchOutcome) {
-        self.alerts.append(&mut outcome.detected.alerts);
-        self.accepted += outcome.detected.accepted;
-        self.late += outcome.detected.late;
-        self.rejected += outcome.rejected.len();
-        for (rule, counted) in rules.rules.iter().zip(&outcome.detected.rules) {
-            let tally = self.tallies.entry(rule.header.name.clone()).or_default();
-            tally.firings += counted.firings;
-            tally.alerts += counted.alerts;
-            tally.suppressed += counted.suppressed;
-            tally.duplicates += counted.duplicates;
+    fn new(rules: &RuleSet, outcome: BatchOutcome) -> Self {
+        let BatchOutcome { detected, rejected } = outcome;
+        let named = rules.rules.iter().map(|rule| rule.header.name.clone());
+        let tally = |counted: &RuleTally| Tally {
+            firings: counted.firings,
+            alerts: counted.alerts,
+            suppressed: counted.suppressed,
+            duplicates: counted.duplicates,
+        };
+        Self {
+            tallies: named.zip(detected.rules.iter().map(tally)).collect(),
+            alerts: detected.alerts,
+            accepted: detected.accepted,
+            late: detected.late,
+            rejected: rejected.len(),
         }
-        outcome.clear();
     }
 }
 
@@ -102,28 +87,16 @@ pub(crate) fn records(events: &[Event]) -> Vec<Line> {
 }
 
 /// Decides a stream and its end.
-pub(crate) fn run(rules: &Arc<RuleSet>, settings: &Settings, records: &[Line], handling: &Handling) -> Run {
+pub(crate) fn run(rules: &Arc<RuleSet>, settings: &Settings, records: &[Line]) -> Run {
     let mut pipeline = Pipeline::new(Arc::clone(rules), settings);
-    let mut partition = pipeline.partition(handling.hash_seed);
+    let mut partition = pipeline.partition([1, 2, 3, 4]);
     let mut outcome = BatchOutcome::new(rules);
-    let mut run = Run::default();
-    let mut sizes = handling.batches.iter().cycle();
-    let mut rest = records;
-    let mut offset = 0;
-    while !rest.is_empty() {
-        let size = sizes.next().copied().unwrap_or(1).clamp(1, rest.len());
-        let (batch, after) = rest.split_at(size);
-        for (position, (timestamp, payload)) in batch.iter().enumerate() {
-            let origin = Origin { topic: "stream".into(), partition: 0, offset };
-            let timestamp = timestamp.map(Timestamp::from_millis);
-            let record = Record { origin: &origin, timestamp, payload: Some(payload.as_bytes()) };
-            pipeline.decide(&mut partition, position, &record, &mut outcome);
-            offset += 1;
-        }
-        run.take(rules, &mut outcome);
-        rest = after;
+    for (offset, (timestamp, payload)) in (0..).zip(records) {
+        let origin = Origin { topic: "stream".into(), partition: 0, offset };
+        let timestamp = timestamp.map(Timestamp::from_millis);
+        let record = Record { origin: &origin, timestamp, payload: Some(payload.as_bytes()) };
+        pipeline.decide(&mut partition, 0, &record, &mut outcome);
     }
     pipeline.finish(&mut partition, &mut outcome);
-    run.take(rules, &mut outcome);
-    run
+    Run::new(rules, outcome)
 }

@@ -8,7 +8,6 @@ use proptest::test_runner::TestRunner;
 
 use super::ENGINE_TYPES;
 use super::compare::{agrees, engine_run, holds};
-use super::engine::Handling;
 use super::model::{Event, Rule};
 use super::naive::{Alert, Oracle, Tally};
 use super::strategies::{self, Case, FUTURE_SKEW_MAX};
@@ -118,25 +117,12 @@ fn rules_over_rules_agree_with_the_definitions() {
 fn arrival_order_decides_no_group() {
     for kind in ORDER_FREE_TYPES.into_iter().filter(|kind| ENGINE_TYPES.contains(kind)) {
         holds(&strategies::two_orders(kind), |(case, shuffled)| {
-            let fire = |case: &Case| fired(&engine_run(case, &Handling::default()).facts());
+            let fire = |case: &Case| fired(&engine_run(case).facts());
             let other = Case { events: shuffled, ..case.clone() };
             prop_assert_eq!(fire(&case), fire(&other), "{:?} against {:?}", case, other);
             Ok(())
         });
     }
-}
-
-#[test]
-fn neither_batching_nor_the_hash_seed_decides_anything() {
-    let batches = proptest::collection::vec(1..9_usize, 1..6);
-    let handled = (strategies::several(ENGINE_TYPES), batches, any::<[u64; 4]>());
-    holds(&handled, |(case, batches, hash_seed)| {
-        let at_once = engine_run(&case, &Handling::default());
-        let otherwise = engine_run(&case, &Handling { batches, hash_seed });
-        prop_assert_eq!(at_once.printed(), otherwise.printed());
-        prop_assert_eq!(at_once.tallies, otherwise.tallies);
-        Ok(())
-    });
 }
 
 fn oracle(rules: &[Rule], lateness: i64, events: &[Event]) -> Oracle {

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tokenwatch::detect::state::SnapshotError;
 
-use super::{Session, cases, compiled, settings, tight_limits};
 use crate::oracle::compare::holds;
 use crate::oracle::engine;
 use crate::oracle::model::{Condition, Event, Logic, Rule, SECOND};
 use crate::oracle::{WHO, with_detections};
+use crate::session::{Session, cases, compiled, settings, tight_limits};
 
 /// What may happen to bytes under way.
 #[derive(Clone, Debug)]
