@@ -59,11 +59,15 @@ pub fn lists(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<String>>, Unrea
         for path in files {
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
             let text = fs::read_to_string(&path).map_err(|source| Unreadable { path, source })?;
-            let entries = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-            lists.entry(name).or_default().extend(entries.map(str::to_owned));
+            lists.entry(name).or_default().extend(list_entries(&text).map(str::to_owned));
         }
     }
     Ok(lists)
+}
+
+/// The entries of a list's text.
+pub fn list_entries(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Where lists are looked for if no folder is configured: for each rule path the nearest folder `lists`, in the path's

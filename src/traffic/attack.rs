@@ -17,6 +17,8 @@ pub(super) struct Shot {
     /// `None` for the issuer's own algorithm.
     pub alg: Option<&'static str>,
     pub token: TokenUse,
+    /// How long the attacker waits before it, besides the usual distance.
+    pub pause_ms: i64,
     /// The rule against this kind holds from here on; fan-out and reissues are counted instead.
     pub decisive: bool,
 }
@@ -29,7 +31,7 @@ pub(super) enum TokenUse {
     Renewed,
     /// Another token for this one event.
     Forged,
-    /// The attack's token, its time over.
+    /// The attack's token, from now on with its time over.
     Expired,
 }
 
@@ -59,12 +61,13 @@ impl Attack {
         let label = Label {
             id,
             kind,
+            rule: kind.rule().to_owned(),
             group: BTreeMap::from([(kind.group_field().to_owned(), group)]),
             start_ms: 0,
             end_ms: 0,
             event_ids: Vec::new(),
             fires_at: None,
-            also: kind.also().to_vec(),
+            also: kind.other_rules().iter().map(|&rule| rule.to_owned()).collect(),
         };
         Self { kind, victim, device, token, shots: shots.into(), counted_ms: Vec::new(), label }
     }

@@ -1,6 +1,6 @@
 //! What a rule could still see of a subject: the exact basis for saying which event should make it fire.
 //!
-//! The generator knows the three shipped rules only by the numbers below. It neither runs nor imports the engine:
+//! The generator knows the shipped rules only by name and by the numbers below. It neither runs nor imports the engine:
 //! its labels are an expectation that the engine is held to.
 
 pub(super) const MINUTE_MS: i64 = 60_000;
@@ -13,6 +13,12 @@ pub const FAN_OUT_WINDOW_MS: i64 = 5 * MINUTE_MS;
 pub const REISSUES: usize = 10;
 /// … within this span.
 pub const REISSUE_WINDOW_MS: i64 = 10 * MINUTE_MS;
+/// Revoked or expired tokens: what is accepted within this span may be the word not having spread, or leeway.
+pub(super) const GRACE_MS: i64 = MINUTE_MS;
+/// Token without login: a login of the subject within this span before it excuses it …
+pub(super) const LOGIN_WINDOW_MS: i64 = 12 * 60 * MINUTE_MS;
+/// … and so does one within this span after it.
+pub(super) const LOGIN_WAIT_MS: i64 = MINUTE_MS;
 /// Geo change: two countries among successful uses of a subject's tokens within this span.
 pub const GEO_WINDOW_MS: i64 = 60 * MINUTE_MS;
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::footprint::{GRACE_MS, LOGIN_WAIT_MS};
+
 /// The ways of misusing a token that the generator can play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,25 +39,25 @@ pub enum AttackKind {
 }
 
 impl AttackKind {
-    /// Every kind, those with a shipped rule first.
+    /// Every kind; those that take more than a minute to show last.
     pub const ALL: [Self; 13] = [
         Self::GeoChange,
         Self::ServiceFanOut,
         Self::ReissueLoop,
         Self::ImpossibleTravel,
-        Self::RevokedTokenAccepted,
         Self::InvalidSignature,
         Self::AlgNone,
-        Self::IssuedWithoutLogin,
         Self::DeniedBurst,
         Self::PasswordSpraying,
         Self::RefreshTokenReuse,
-        Self::ExpiredTokenAccepted,
         Self::ServiceAccountBrowser,
+        Self::RevokedTokenAccepted,
+        Self::ExpiredTokenAccepted,
+        Self::IssuedWithoutLogin,
     ];
 
-    /// The kinds that a shipped rule looks for.
-    pub const WITH_RULE: [Self; 3] = [Self::GeoChange, Self::ServiceFanOut, Self::ReissueLoop];
+    /// The kinds in which the victim's own past counts too, so that the point of firing is reckoned from it.
+    pub const COUNTED: [Self; 3] = [Self::GeoChange, Self::ServiceFanOut, Self::ReissueLoop];
 
     /// As in labels: `geo_change`, `service_fan_out`, …
     #[must_use]
@@ -77,23 +79,68 @@ impl AttackKind {
         }
     }
 
-    /// The field that tells one attack of this kind from another; the natural `group-by` of a rule against it.
+    /// The name of the shipped rule against it.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::GeoChange => "geo_change",
+            Self::ServiceFanOut => "cross_service_fan_out",
+            Self::ReissueLoop => "token_reissue_rate",
+            Self::ImpossibleTravel => "impossible_travel",
+            Self::RevokedTokenAccepted => "revoked_token_used",
+            Self::InvalidSignature => "tampered_tokens",
+            Self::AlgNone => "alg_none",
+            Self::IssuedWithoutLogin => "token_issued_without_login",
+            Self::DeniedBurst => "denied_burst_per_subject",
+            Self::PasswordSpraying => "password_spraying",
+            Self::RefreshTokenReuse => "refresh_token_reuse",
+            Self::ExpiredTokenAccepted => "expired_token_accepted",
+            Self::ServiceAccountBrowser => "service_account_in_browser",
+        }
+    }
+
+    /// Other shipped rules that the same events can satisfy: their alerts are right too.
+    #[must_use]
+    pub fn other_rules(self) -> &'static [&'static str] {
+        match self {
+            Self::GeoChange => &["impossible_travel", "token_on_two_networks", "token_on_two_devices"],
+            Self::ServiceFanOut => &["token_fan_out", "token_on_two_devices"],
+            Self::InvalidSignature => &["denied_burst_per_subject"],
+            Self::AlgNone => &["alg_none_accepted", "token_on_two_networks", "token_on_two_devices"],
+            Self::ImpossibleTravel
+            | Self::RevokedTokenAccepted
+            | Self::ExpiredTokenAccepted
+            | Self::ServiceAccountBrowser => &["token_on_two_networks", "token_on_two_devices"],
+            Self::ReissueLoop
+            | Self::IssuedWithoutLogin
+            | Self::DeniedBurst
+            | Self::PasswordSpraying
+            | Self::RefreshTokenReuse => &[],
+        }
+    }
+
+    /// The field that tells one attack of this kind from another.
     #[must_use]
     pub fn group_field(self) -> &'static str {
         match self {
             Self::RevokedTokenAccepted => "jwt.jti",
-            Self::InvalidSignature | Self::PasswordSpraying => "source.ip",
+            Self::InvalidSignature | Self::AlgNone | Self::PasswordSpraying => "source.ip",
             _ => "jwt.sub",
         }
     }
 
-    /// Other kinds that the same events amount to: an alert for one of them is right too.
-    #[must_use]
-    pub fn also(self) -> &'static [Self] {
+    /// How long the attacker waits in the midst of it: longer than the grace that the rule allows.
+    pub(super) fn pause_ms(self) -> i64 {
         match self {
-            Self::GeoChange => &[Self::ImpossibleTravel],
-            _ => &[],
+            Self::RevokedTokenAccepted | Self::ExpiredTokenAccepted => GRACE_MS + 1_000,
+            _ => 0,
         }
+    }
+
+    /// How long after the firing event the rule still waits for what would excuse it.
+    #[must_use]
+    pub fn decided_after_ms(self) -> i64 {
+        if self == Self::IssuedWithoutLogin { LOGIN_WAIT_MS } else { 0 }
     }
 }
 
@@ -116,6 +163,8 @@ pub struct Label {
     pub id: u64,
     /// What was played.
     pub kind: AttackKind,
+    /// The name of the shipped rule against it.
+    pub rule: String,
     /// Field and value, such as `{"jwt.sub": "ada.ito"}`.
     pub group: BTreeMap<String, String>,
     /// Time of the first event.
@@ -128,9 +177,9 @@ pub struct Label {
     pub event_ids: Vec<String>,
     /// `None` if the stream ended before the attack got there: then no alert is due.
     pub fires_at: Option<Firing>,
-    /// Kinds that the same events amount to.
+    /// Names of shipped rules that the same events can satisfy besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<AttackKind>,
+    pub also: Vec<String>,
 }
 
 mod as_rfc3339 {
@@ -157,17 +206,18 @@ mod tests {
         let label = Label {
             id: 1,
             kind: AttackKind::GeoChange,
+            rule: "geo_change".to_owned(),
             group: BTreeMap::from([("jwt.sub".to_owned(), "ada.ito".to_owned())]),
             start_ms: 1_767_225_600_000,
             end_ms: 1_767_225_604_007,
             event_ids: vec!["a".to_owned(), "b".to_owned()],
             fires_at: Some(Firing { event_id: "b".to_owned(), time_ms: 1_767_225_604_007 }),
-            also: AttackKind::GeoChange.also().to_vec(),
+            also: vec!["impossible_travel".to_owned()],
         };
         let line = serde_json::to_string(&label).expect("a label is JSON");
         assert_eq!(
             line,
-            r#"{"id":1,"kind":"geo_change","group":{"jwt.sub":"ada.ito"},"start":"2026-01-01T00:00:00.000Z","end":"2026-01-01T00:00:04.007Z","event_ids":["a","b"],"fires_at":{"event_id":"b","time":"2026-01-01T00:00:04.007Z"},"also":["impossible_travel"]}"#
+            r#"{"id":1,"kind":"geo_change","rule":"geo_change","group":{"jwt.sub":"ada.ito"},"start":"2026-01-01T00:00:00.000Z","end":"2026-01-01T00:00:04.007Z","event_ids":["a","b"],"fires_at":{"event_id":"b","time":"2026-01-01T00:00:04.007Z"},"also":["impossible_travel"]}"#
         );
         assert_eq!(serde_json::from_str::<Label>(&line).expect("a label"), label);
     }

@@ -1,7 +1,7 @@
 //! How each kind of attack unfolds, event by event.
 //!
-//! Kinds that no shipped rule counts yet get an intensity that a sensible rule must notice (`NOTICEABLE`), and
-//! stay out of sight of the others: same country where places do not matter, few services, few renewals.
+//! Bursts go a little beyond what the rules against them count (`NOTICEABLE`), and each kind stays out of sight of the
+//! rules against others: same country where places do not matter, few services, few renewals.
 
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -14,7 +14,7 @@ use super::footprint::{FAN_OUT_SERVICES, REISSUES, USUAL_SERVICES_MAX};
 use super::label::AttackKind;
 use super::population::{Population, Subject, address};
 
-/// The failure (of a burst) from which on a rule should hold.
+/// The failure (of a burst) from which on the rules against bursts hold.
 pub(super) const NOTICEABLE: usize = 10;
 /// Events of a burst beyond the decisive one.
 const BEYOND: usize = 3;
@@ -68,6 +68,7 @@ impl Scene<'_> {
             user_agent: device.user_agent,
             alg: None,
             token: TokenUse::Same,
+            pause_ms: 0,
             decisive: false,
         }
     }
@@ -134,9 +135,9 @@ impl Scene<'_> {
     fn revoked_token_accepted(&mut self) -> Vec<Shot> {
         let origin = self.nearby();
         let revoked = self.honest(Act::identity(Action::Revoked));
-        let mut shots = vec![revoked, self.stolen_use(origin), self.stolen_use(origin)];
-        shots[1].decisive = true;
-        shots
+        let pause_ms = AttackKind::RevokedTokenAccepted.pause_ms();
+        let late = Shot { pause_ms, decisive: true, ..self.stolen_use(origin) };
+        vec![revoked, late, self.stolen_use(origin)]
     }
 
     fn invalid_signature(&mut self) -> Vec<Shot> {
@@ -193,8 +194,9 @@ impl Scene<'_> {
 
     fn expired_token_accepted(&mut self) -> Vec<Shot> {
         let origin = self.nearby();
-        let shot = Shot { token: TokenUse::Expired, ..self.stolen_use(origin) };
-        vec![Shot { decisive: true, ..shot }, shot]
+        let pause_ms = AttackKind::ExpiredTokenAccepted.pause_ms();
+        let shot = self.stolen_use(origin);
+        vec![Shot { token: TokenUse::Expired, ..shot }, Shot { pause_ms, decisive: true, ..shot }]
     }
 
     fn service_account_browser(&mut self) -> Vec<Shot> {

@@ -63,7 +63,7 @@ fn the_same_seed_gives_the_same_bytes_everywhere() {
     };
     assert_ne!(hash(1), hash(2));
     // Another machine, compiler or run must come to this. Whoever changes the generator on purpose changes it too.
-    assert_eq!(hash(1), [87, 146, 160, 148, 28, 7, 159, 243]);
+    assert_eq!(hash(1), [42, 235, 25, 45, 72, 206, 165, 51]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_background_is_quiet_at_any_rate() {
 
 #[test]
 fn the_rules_fire_where_the_labels_say_and_nowhere_else() {
-    for (seed, kinds) in [(5, AttackKind::WITH_RULE.to_vec()), (6, AttackKind::ALL.to_vec())] {
+    for (seed, kinds) in [(5, AttackKind::COUNTED.to_vec()), (6, AttackKind::ALL.to_vec())] {
         for disorder in [Disorder::default(), Disorder { late_share: 0.15, late_ms_max: 20_000, duplicate_share: 0.3 }]
         {
             let config = config(seed, |config| {
@@ -104,7 +104,7 @@ fn the_rules_fire_where_the_labels_say_and_nowhere_else() {
 #[test]
 fn victims_come_back_without_a_second_alert() {
     let config = config(8, |config| {
-        config.attacks = AttackKind::WITH_RULE.to_vec();
+        config.attacks = AttackKind::COUNTED.to_vec();
         config.subjects = 300;
         config.events_per_second = 2;
         config.attack_every_ms = 60_000;
@@ -138,7 +138,7 @@ fn labels_name_their_events_in_order() {
         let events = records.iter().filter(|record| record.attack == Some(label.id)).collect::<Vec<_>>();
         assert_eq!(events.iter().map(|event| event.id()).collect::<Vec<_>>(), label.event_ids);
         assert_eq!((events[0].time_ms, events[events.len() - 1].time_ms), (label.start_ms, label.end_ms));
-        assert!(label.end_ms - label.start_ms <= 15_500, "{label:?}");
+        assert!(label.end_ms - label.start_ms <= 15_500 + label.kind.pause_ms(), "{label:?}");
         let (field, value) = label.group.first_key_value().expect("a group");
         if field == "jwt.sub" {
             // Nothing of the victim's own comes between, late or twice, that could move the firing point.
@@ -153,7 +153,7 @@ fn labels_name_their_events_in_order() {
             assert_eq!(decisive.text(field), Some(value.as_str()), "{:?}", label.kind);
         } else {
             // Only those that the end of the stream cut short.
-            assert!(label.start_ms > records[records.len() - 1].time_ms - 16_000, "{label:?}");
+            assert!(label.start_ms > records[records.len() - 1].time_ms - 16_000 - label.kind.pause_ms(), "{label:?}");
         }
     }
 }
@@ -319,7 +319,7 @@ fn stopped_attacks_unfold_and_no_more_begin() {
     }
     assert!(traffic.attacks_under_way() > 0);
     traffic.stop_attacks();
-    for _ in 0..20_000 {
+    for _ in 0..80_000 {
         traffic.next_event(&mut buffer);
     }
     assert_eq!(traffic.attacks_under_way(), 0);

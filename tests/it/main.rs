@@ -13,6 +13,7 @@ mod harness;
 mod invariants;
 mod limits;
 mod oracle;
+mod pack;
 mod rule_problems;
 mod service;
 mod session;

@@ -11,8 +11,8 @@ use crate::traffic::{AttackKind, Label, Traffic, TrafficConfig};
 
 use super::super::Failure;
 
-/// An attack of each detectable kind begins about every five seconds and is over within as many.
-const ATTACK_EVERY_MS: u32 = 1_700;
+/// An attack of each kind begins about every twenty seconds; most are over within five.
+const ATTACK_EVERY_MS: u32 = 1_500;
 const ATTACK_SPAN_MS: u32 = 5_000;
 /// Between two bursts of events; short enough to look steady.
 const BEAT: Duration = Duration::from_millis(5);
@@ -37,6 +37,8 @@ struct Shared {
 pub(super) struct Fed {
     pub(super) events: u64,
     pub(super) labels: Vec<Label>,
+    /// Event time of the last one.
+    pub(super) end_ms: i64,
     pub(super) took: Duration,
 }
 
@@ -48,7 +50,7 @@ impl Feeder {
             seed,
             start_ms: now_ms,
             events_per_second: rate,
-            attacks: AttackKind::WITH_RULE.to_vec(),
+            attacks: AttackKind::ALL.into_iter().filter(|kind| is_seen_by_partition(*kind)).collect(),
             attack_every_ms: ATTACK_EVERY_MS,
             attack_span_ms: ATTACK_SPAN_MS,
             ..TrafficConfig::default()
@@ -81,6 +83,12 @@ impl Feeder {
     }
 }
 
+/// Records are keyed by subject. An attack on many subjects from one address is spread over the partitions, and no
+/// partition sees enough of it.
+fn is_seen_by_partition(kind: AttackKind) -> bool {
+    kind != AttackKind::PasswordSpraying
+}
+
 fn write(
     mut traffic: Traffic,
     feed: Feed,
@@ -91,17 +99,18 @@ fn write(
     let mut events = 0u64;
     let mut subjects = HashSet::new();
     let mut event = Vec::new();
+    let mut end_ms = start_ms;
     while !shared.stop.load(Ordering::Relaxed) {
         let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let due = elapsed_ms.saturating_mul(u64::from(rate)) / 1_000;
         while events < due {
             event.clear();
-            let at_ms = start_ms + i64::try_from(events * 1_000 / u64::from(rate)).unwrap_or_default();
-            let emitted = traffic.emit(at_ms, &mut event);
+            end_ms = start_ms + i64::try_from(events * 1_000 / u64::from(rate)).unwrap_or_default();
+            let emitted = traffic.emit(end_ms, &mut event);
             if !subjects.contains(emitted.subject) {
                 subjects.insert(emitted.subject.to_owned());
             }
-            feed.send(topic, emitted.subject.as_bytes(), &event, at_ms)?;
+            feed.send(topic, emitted.subject.as_bytes(), &event, end_ms)?;
             events += 1;
         }
         shared.events.store(events, Ordering::Relaxed);
@@ -111,5 +120,5 @@ fn write(
     }
     let took = begun.elapsed();
     feed.finish(WRITE_PATIENCE)?;
-    Ok(Fed { events, labels: traffic.finish(), took })
+    Ok(Fed { events, labels: traffic.finish(), end_ms, took })
 }

@@ -122,7 +122,7 @@ async fn play(arguments: &Arguments, config: Config, rules: Arc<RuleSet>) -> Res
     let alerts = watcher.stop();
     let _ = stop.send(());
     service.await.map_err(|_| Failure::unavailable("the service panicked"))??;
-    screen.conclude(&Scoreboard::new(&rules, &fed.labels, &alerts), &fed)
+    screen.conclude(&Scoreboard::new(&rules, &fed.labels, &alerts, fed.end_ms), &fed)
 }
 
 /// The service ended although nobody asked it to.

@@ -13,7 +13,7 @@ use crate::detect::rule::RuleSet;
 
 use super::super::Failure;
 use super::feeder::Fed;
-use super::scoreboard::Scoreboard;
+use super::scoreboard::{Score, Scoreboard};
 use super::watcher::SeenAlert;
 use super::{Arguments, PARTITIONS};
 
@@ -25,6 +25,8 @@ pub(super) struct Screen {
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
+/// More names than this are too long a line.
+const NAMES_MAX: usize = 6;
 
 fn level_style(level: &str) -> Style {
     match level {
@@ -54,6 +56,7 @@ impl Screen {
     pub(super) fn introduce(&self, arguments: &Arguments, rules: &RuleSet, address: SocketAddr) -> Result<(), Failure> {
         let names: Vec<_> =
             rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str()).collect();
+        let rules = if names.len() > NAMES_MAX { format!("{} rules", names.len()) } else { names.join(", ") };
         let until = arguments.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {time:.0?}"));
         let lines = format!(
             "{BOLD}tokenwatch demo{BOLD:#}  the service on an embedded Kafka broker, with generated traffic, {until}\n\
@@ -61,7 +64,7 @@ impl Screen {
              rules    {}\n\
              metrics  http://{address}/metrics\n\n",
             HumanCount(u64::from(arguments.rate)),
-            names.join(", "),
+            rules,
         );
         self.print(&lines).map_err(|error| Failure::output(&error))
     }
@@ -76,7 +79,7 @@ impl Screen {
         let time = alert.time.get(11..19).unwrap_or(&alert.time);
         let (style, level) = (level_style(&alert.rule.level), alert.rule.level.to_uppercase());
         let line = format!(
-            "{DIM}{time}{DIM:#}  {style}{level:<8}{style:#}  {BOLD}{:<22}{BOLD:#}  {}\n",
+            "{DIM}{time}{DIM:#}  {style}{level:<8}{style:#}  {BOLD}{:<26}{BOLD:#}  {}\n",
             alert.rule.name, alert.summary
         );
         // Whoever read the output has gone; the demo goes on for its metrics.
@@ -87,13 +90,18 @@ impl Screen {
     pub(super) fn conclude(&self, board: &Scoreboard, fed: &Fed) -> Result<(), Failure> {
         self.status.finish_and_clear();
         let mut lines = vec![format!(
-            "\n{BOLD}{:<24}{:>9}{:>10}{:>8}{:>22}{BOLD:#}",
-            "rule", "injected", "detected", "missed", "alerts without attack"
+            "\n{BOLD}{:<28}{:>7}{:>10}{:>10}{:>8}{:>24}{BOLD:#}",
+            "rule", "alerts", "injected", "detected", "missed", "alerts without attack"
         )];
-        for (rule, score) in &board.rules {
-            let (injected, detected) = (score.injected, score.detected);
-            let (missed, unexplained) = (score.missed(), score.unexplained);
-            lines.push(format!("{rule:<24}{injected:>9}{detected:>10}{missed:>8}{unexplained:>22}"));
+        let (eventful, quiet): (Vec<_>, Vec<_>) =
+            board.rules.iter().partition(|(_, score)| score.injected > 0 || score.alerts > 0);
+        for (rule, score) in eventful {
+            let Score { alerts, injected, detected, unexplained } = score;
+            let missed = score.missed();
+            lines.push(format!("{rule:<28}{alerts:>7}{injected:>10}{detected:>10}{missed:>8}{unexplained:>24}"));
+        }
+        if !quiet.is_empty() {
+            lines.push(format!("{} more rules had no attack to find, and raised no alert", quiet.len()));
         }
         if board.cut_short > 0 {
             lines.push(format!("{} more had begun and were cut short by the end", board.cut_short));

@@ -1,6 +1,5 @@
 //! Reads the alert topic as any consumer would, and shows each alert as it comes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -20,8 +19,14 @@ const WAIT: Duration = Duration::from_millis(200);
 pub(super) struct SeenAlert {
     pub(super) time: String,
     pub(super) rule: SeenRule,
-    pub(super) group: BTreeMap<String, String>,
     pub(super) summary: String,
+    pub(super) evidence: Vec<SeenEvidence>,
+}
+
+/// What the demo reads of an event among an alert's evidence.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct SeenEvidence {
+    pub(super) id: String,
 }
 
 /// What the demo reads of an alert's rule.
@@ -29,13 +34,6 @@ pub(super) struct SeenAlert {
 pub(super) struct SeenRule {
     pub(super) name: String,
     pub(super) level: String,
-}
-
-impl SeenAlert {
-    /// Its time in epoch milliseconds.
-    pub(super) fn time_ms(&self) -> Option<i64> {
-        self.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
-    }
 }
 
 /// A thread that reads alerts until it is stopped.

@@ -6,17 +6,15 @@ use super::{Deed, Task, Traffic};
 use crate::traffic::attack::{Attack, Shot, TokenUse};
 use crate::traffic::catalog::distant_city;
 use crate::traffic::event::{Detail, Token};
-use crate::traffic::footprint::{GEO_WINDOW_MS, MINUTE_MS, within};
+use crate::traffic::footprint::{GEO_WINDOW_MS, LOGIN_WINDOW_MS, MINUTE_MS, within};
 use crate::traffic::label::AttackKind;
 use crate::traffic::script::Scene;
 use crate::traffic::session::Phase;
 
-/// After an attack the victim's accounts stay shut until every shipped window has forgotten it.
+/// After an attack the victim's accounts stay shut until no window that counts them by the hour has it any more.
 const RECOVERY_MS: i64 = GEO_WINDOW_MS + MINUTE_MS;
 /// Nobody becomes a victim twice within this time.
 const VICTIM_REST_MS: i64 = 120 * MINUTE_MS;
-/// A token for which nobody logged in: not within this time before it.
-const NO_LOGIN_MS: i64 = 15 * MINUTE_MS;
 /// A stolen token must outlive its attack by this.
 const TOKEN_MARGIN_MS: i64 = 10_000;
 const VICTIM_TRIES: usize = 500;
@@ -50,9 +48,12 @@ impl Traffic {
             self.population.subjects[victim].footprint.attack_ms = at;
         }
         let gap_ms = (i64::from(self.config.attack_span_ms) / i64::try_from(shots.len()).unwrap_or(1)).max(1);
-        for step in 0..shots.len() {
-            let due_ms = at + gap_ms * i64::try_from(step).unwrap_or(0) + self.rng.random_range(0..gap_ms);
+        let mut begun_ms = at;
+        for shot in &shots {
+            begun_ms += shot.pause_ms;
+            let due_ms = begun_ms + self.rng.random_range(0..gap_ms);
             self.plan(due_ms, Task::Shot { attack: id });
+            begun_ms += gap_ms;
         }
         self.attacks.insert(id, Attack::new(id, kind, group, victim, device, token, shots));
     }
@@ -101,7 +102,8 @@ impl Traffic {
             TokenUse::Forged => Token { jti: self.rng.next_u64(), ..attack.token },
             TokenUse::Expired => {
                 let expires_ms = at - 2 * MINUTE_MS;
-                Token { issued_ms: expires_ms - lifetime_ms, expires_ms, ..attack.token }
+                attack.token = Token { issued_ms: expires_ms - lifetime_ms, expires_ms, ..attack.token };
+                attack.token
             }
         }
     }
@@ -138,13 +140,13 @@ impl Traffic {
         let rested = !within(subject.footprint.attack_ms, at, VICTIM_REST_MS);
         let fit = match kind {
             AttackKind::ImpossibleTravel => distant_city(subject.city).is_some(),
-            AttackKind::IssuedWithoutLogin => !within(subject.footprint.login_ms, at, NO_LOGIN_MS),
+            AttackKind::IssuedWithoutLogin => !within(subject.footprint.login_ms, at, LOGIN_WINDOW_MS),
             _ => true,
         };
         if busy || !rested || !fit {
             return None;
         }
-        let needed_until_ms = at + i64::from(self.config.attack_span_ms) + TOKEN_MARGIN_MS;
+        let needed_until_ms = at + kind.pause_ms() + i64::from(self.config.attack_span_ms) + TOKEN_MARGIN_MS;
         sessions().position(|session| {
             matches!(session.phase, Phase::Active { .. }) && session.token.expires_ms > needed_until_ms
         })

@@ -1,4 +1,4 @@
-//! The three shipped rules, counted literally over the events as they were written.
+//! Three of the shipped rules, counted literally over the events as they were written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,7 @@ pub(super) struct Alert {
     pub event_id: String,
 }
 
-/// The alerts of all three rules, each suppressed for 30 minutes or its own window, whichever is shorter: what is
+/// The alerts of the three, each suppressed for 30 minutes or its own window, whichever is shorter: what is
 /// exact under this is exact under longer suppression too.
 pub(super) fn alerts(records: &[Record]) -> BTreeSet<Alert> {
     Rule::ALL.into_iter().flat_map(|rule| alerts_of(rule, records)).collect()

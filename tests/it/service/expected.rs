@@ -1,4 +1,4 @@
-//! What the three shipped rules must find, counted in the plainest way from the events themselves.
+//! What three of the shipped rules must find, counted in the plainest way from the events themselves.
 //!
 //! Neither the engine nor the generator's labels are asked: this is the third opinion.
 
