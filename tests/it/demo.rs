@@ -21,6 +21,10 @@ fn the_demo_finds_every_attack_and_nothing_else_and_pipes_plain_lines() {
             row.split_whitespace().skip(1).map(|count| count.parse().expect("a count")).collect()
         })
         .collect();
+    let score = text.lines().skip_while(|line| !line.starts_with("rule ")).skip(1);
+    for line in score.take_while(|line| !line.contains("more")) {
+        assert!(line.split_whitespace().rev().take(2).all(|count| count == "0"), "{line} in {text}");
+    }
     for row in rows {
         let [alerts, injected, detected, missed, unexplained] = row[..] else { panic!("{text}") };
         assert!(

@@ -56,7 +56,7 @@ impl Screen {
     pub(super) fn introduce(&self, arguments: &Arguments, rules: &RuleSet, address: SocketAddr) -> Result<(), Failure> {
         let names: Vec<_> =
             rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str()).collect();
-        let rules = if names.len() > NAMES_MAX { format!("{} rules", names.len()) } else { names.join(", ") };
+        let rules = if names.len() > NAMES_MAX { names.len().to_string() } else { names.join(", ") };
         let until = arguments.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {time:.0?}"));
         let lines = format!(
             "{BOLD}tokenwatch demo{BOLD:#}  the service on an embedded Kafka broker, with generated traffic, {until}\n\
