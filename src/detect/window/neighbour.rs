@@ -80,10 +80,8 @@ impl<I: Copy> Default for NeighbourWindow<I> {
 
 impl<I: Copy> NeighbourWindow<I> {
     fn expire(&mut self, expired: Timestamp, mut dropped: impl FnMut(I)) {
-        while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {
-            if let Some((_, item)) = self.series.pop() {
-                dropped(item);
-            }
+        while let Some((_, item)) = self.series.pop_expired(expired) {
+            dropped(item);
         }
     }
 

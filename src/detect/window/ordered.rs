@@ -49,9 +49,7 @@ impl OrderedWindow {
 
     /// Removes matches that no future arrival can need.
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp) {
-        while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {
-            self.series.pop();
-        }
+        while self.series.pop_expired(expired).is_some() {}
         for steps in &mut self.steps {
             while steps.front().is_some_and(|(time, _)| *time <= expired) {
                 steps.pop_front();

@@ -60,23 +60,25 @@ pub(in crate::detect) enum Placed {
 pub(in crate::detect) struct Series<I> {
     pub(super) entries: VecDeque<Entry<I>>,
     clipped: Timestamp,
+    /// No match is older; kept here so that most arrivals need not look at the far end of the matches.
+    oldest: Timestamp,
 }
 
 impl<I: Copy> Default for Series<I> {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), clipped: Timestamp::BEFORE_ALL }
+        Self::resumed(Timestamp::BEFORE_ALL, 0)
     }
 }
 
 impl<I: Copy> Series<I> {
     /// No matches yet, room for some, and the time of the newest one that a limit dropped.
     pub(in crate::detect) fn resumed(clipped: Timestamp, capacity: usize) -> Self {
-        Self { entries: VecDeque::with_capacity(capacity), clipped }
+        Self { entries: VecDeque::with_capacity(capacity), clipped, oldest: Timestamp::EVENT_MAX }
     }
 
     /// Appends a match that is not older than any other.
     pub(in crate::detect) fn push(&mut self, time: Timestamp, id: u64, item: I) {
-        self.entries.push_back(Entry::new(time, id, item));
+        self.insert(self.len(), time, id, item);
     }
 
     /// The matches in order, each with 48 bits of its fingerprint, the others zero.
@@ -124,11 +126,25 @@ impl<I: Copy> Series<I> {
 
     pub(super) fn insert(&mut self, at: usize, time: Timestamp, id: u64, item: I) {
         let entry = Entry::new(time, id, item);
+        self.oldest = self.oldest.min(time);
+        if self.len() == self.entries.capacity() {
+            // Most groups hold few matches, so the first steps are small.
+            self.entries.reserve_exact((self.len() / 2).max(1));
+        }
         if at == self.entries.len() {
             self.entries.push_back(entry);
         } else {
             self.entries.insert(at, entry);
         }
+    }
+
+    /// Removes and returns the stalest match if it stands at or before `expired`.
+    pub(super) fn pop_expired(&mut self, expired: Timestamp) -> Option<(Timestamp, I)> {
+        if self.oldest > expired {
+            return None;
+        }
+        self.oldest = self.entries.front().map_or(Timestamp::EVENT_MAX, Entry::time);
+        if self.oldest <= expired { self.pop() } else { None }
     }
 
     /// Removes and returns the stalest match.

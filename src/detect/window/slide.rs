@@ -70,6 +70,8 @@ pub(in crate::detect) struct Sliding<A: Aggregate> {
     pub(super) series: Series<A::Item>,
     /// Where the newest window starts.
     start: usize,
+    /// No match of the newest window is older; kept for the same reason as in the series.
+    start_time: Timestamp,
     pub(super) newest: A,
 }
 
@@ -125,12 +127,12 @@ impl<A: Aggregate> View<'_, A> {
 
 impl<A: Aggregate> Sliding<A> {
     pub(in crate::detect) fn new(newest: A) -> Self {
-        Self { series: Series::default(), start: 0, newest }
+        Self { series: Series::default(), start: 0, start_time: Timestamp::EVENT_MAX, newest }
     }
 
     /// Over matches that were held before; `empty` is the aggregate over none.
     pub(in crate::detect) fn resumed(series: Series<A::Item>, timespan: Span, empty: A) -> Self {
-        let mut resumed = Self { series, start: 0, newest: empty };
+        let mut resumed = Self { series, start_time: Timestamp::BEFORE_ALL, start: 0, newest: empty };
         resumed.start = resumed.series.after(resumed.newest_end() - timespan);
         for entry in resumed.series.entries.range(resumed.start..) {
             resumed.newest.enter(entry.item);
@@ -145,19 +147,18 @@ impl<A: Aggregate> Sliding<A> {
 
     /// Removes matches that no future arrival can need; `dropped` hears of each.
     pub(in crate::detect) fn expire(&mut self, expired: Timestamp, mut dropped: impl FnMut(A::Item)) {
-        while self.series.entries.front().is_some_and(|entry| entry.time() <= expired) {
-            self.pop(&mut dropped);
+        while let Some((_, item)) = self.series.pop_expired(expired) {
+            self.popped(item, &mut dropped);
         }
     }
 
-    fn pop(&mut self, dropped: &mut impl FnMut(A::Item)) -> Option<Timestamp> {
-        let (time, item) = self.series.pop()?;
+    /// The stalest match has gone from the series.
+    fn popped(&mut self, item: A::Item, dropped: &mut impl FnMut(A::Item)) {
         match self.start.checked_sub(1) {
             Some(start) => self.start = start,
             None => self.newest.leave(item),
         }
         dropped(item);
-        Some(time)
     }
 
     /// True if a match of this time and identity is held.
@@ -179,7 +180,8 @@ impl<A: Aggregate> Sliding<A> {
                 self.series.clip(time);
                 return Placed::Dropped;
             }
-            let stalest = self.pop(&mut dropped).expect("a full series is not empty");
+            let (stalest, item) = self.series.pop().expect("a full series is not empty");
+            self.popped(item, &mut dropped);
             self.series.clip(stalest);
             at -= 1;
         }
@@ -187,6 +189,7 @@ impl<A: Aggregate> Sliding<A> {
         self.series.insert(at, time, id, item);
         if is_newest || at >= self.start && time > self.newest_end() - bounds.timespan {
             self.newest.enter(item);
+            self.start_time = self.start_time.min(time);
         } else {
             self.start += 1;
         }
@@ -203,9 +206,13 @@ impl<A: Aggregate> Sliding<A> {
     /// Lets go of what left the newest window.
     fn advance(&mut self, timespan: Span) {
         let outside = self.newest_end() - timespan;
-        while self.series.time(self.start) <= outside {
-            self.newest.leave(self.series.entries[self.start].item);
-            self.start += 1;
+        while self.start_time <= outside {
+            let oldest = &self.series.entries[self.start];
+            self.start_time = oldest.time();
+            if self.start_time <= outside {
+                self.newest.leave(oldest.item);
+                self.start += 1;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The distinct values of one rule and group, each kept once and named by a small number.
 
+use compact_str::CompactString;
 use hashbrown::HashTable;
 
 /// Hashes values; seeded, because attackers choose them. No result depends on the seed.
@@ -11,26 +12,37 @@ const SCAN_MAX: usize = 8;
 /// Values by number, with how many matches hold each.
 #[derive(Clone, Debug, Default)]
 pub(in crate::detect) struct ValueTable {
-    texts: Vec<Box<str>>,
-    holders: Vec<u32>,
-    free: Vec<u32>,
+    slots: Vec<Slot>,
+    /// The first of the free slots, each of which names the next; as many as `free_count`.
+    free: u32,
+    free_count: u32,
     index: Option<Box<HashTable<u32>>>,
+    /// Of the texts too long to stand in their slots.
     text_bytes: usize,
+}
+
+/// One value; most texts fit inside, so that a look at a few values is a look at one place.
+#[derive(Clone, Debug)]
+struct Slot {
+    text: CompactString,
+    holders: u32,
+    /// The next free slot, if this one is free.
+    next: u32,
 }
 
 impl ValueTable {
     /// How many values are held.
     pub(super) fn len(&self) -> usize {
-        self.texts.len() - self.free.len()
+        self.slots.len() - self.free_count as usize
     }
 
     /// The numbers ever given, free ones included.
     pub(in crate::detect) fn numbers(&self) -> usize {
-        self.texts.len()
+        self.slots.len()
     }
 
     pub(in crate::detect) fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
+        &self.slots[number as usize].text
     }
 
     /// The number of `text`, if it is held.
@@ -38,40 +50,46 @@ impl ValueTable {
         if let Some(index) = &self.index {
             return index.find(hasher.hash_one(text), |number| self.text(*number) == text).copied();
         }
-        let held = (0u32..).zip(&self.texts).zip(&self.holders);
-        held.into_iter().find(|((_, known), holders)| **holders > 0 && ***known == *text).map(|((number, _), _)| number)
+        let held = (0u32..).zip(&self.slots).find(|(_, slot)| slot.holders > 0 && slot.text == text);
+        held.map(|(number, _)| number)
     }
 
     /// The number of `text`, a new one if it is not held; one holder more.
     pub(in crate::detect) fn hold(&mut self, text: &str, hasher: &ValueHasher) -> u32 {
         let number = self.find(text, hasher).unwrap_or_else(|| self.add(text, hasher));
-        self.holders[number as usize] += 1;
+        self.slots[number as usize].holders += 1;
         number
     }
 
     /// One holder more for a value that has some.
     pub(in crate::detect) fn hold_again(&mut self, number: u32) {
-        self.holders[number as usize] += 1;
+        self.slots[number as usize].holders += 1;
     }
 
     fn add(&mut self, text: &str, hasher: &ValueHasher) -> u32 {
-        self.text_bytes += text.len();
-        let number = if let Some(number) = self.free.pop() {
-            self.texts[number as usize] = text.into();
+        let text = CompactString::new(text);
+        self.text_bytes += heap_bytes(&text);
+        let slot = Slot { text, holders: 0, next: 0 };
+        let number = if self.free_count > 0 {
+            let number = self.free;
+            let free = std::mem::replace(&mut self.slots[number as usize], slot);
+            self.free = free.next;
+            self.free_count -= 1;
             number
         } else {
-            self.texts.push(text.into());
-            self.holders.push(0);
-            u32::try_from(self.texts.len() - 1).expect("entries are bounded far below 2^32")
+            grow(&mut self.slots);
+            self.slots.push(slot);
+            u32::try_from(self.slots.len() - 1).expect("entries are bounded far below 2^32")
         };
-        let Self { texts, index, .. } = self;
-        let hash_of = |number: &u32| hasher.hash_one(&*texts[*number as usize]);
+        let Self { slots, index, .. } = self;
+        let hash_of = |number: &u32| hasher.hash_one(&*slots[*number as usize].text);
         if let Some(index) = index {
             index.insert_unique(hash_of(&number), number, hash_of);
-        } else if texts.len() > SCAN_MAX {
-            let mut built = HashTable::with_capacity(texts.len());
-            for number in (0u32..).take(texts.len()).filter(|other| !self.free.contains(other)) {
-                built.insert_unique(hash_of(&number), number, hash_of);
+        } else if slots.len() > SCAN_MAX {
+            let mut built = HashTable::with_capacity(slots.len());
+            let is_held = |other: &u32| *other == number || slots[*other as usize].holders > 0;
+            for held in (0u32..).take(slots.len()).filter(is_held) {
+                built.insert_unique(hash_of(&held), held, hash_of);
             }
             *index = Some(Box::new(built));
         }
@@ -80,27 +98,36 @@ impl ValueTable {
 
     /// One holder less; without holders the value is forgotten and its number given again.
     pub(super) fn release(&mut self, number: u32, hasher: &ValueHasher) {
-        let place = number as usize;
-        self.holders[place] -= 1;
-        if self.holders[place] > 0 {
+        let slot = &mut self.slots[number as usize];
+        slot.holders -= 1;
+        if slot.holders > 0 {
             return;
         }
-        let text = std::mem::take(&mut self.texts[place]);
-        self.text_bytes -= text.len();
+        slot.next = std::mem::replace(&mut self.free, number);
+        self.free_count += 1;
+        let text = std::mem::take(&mut slot.text);
+        self.text_bytes -= heap_bytes(&text);
         if let Some(index) = &mut self.index
             && let Ok(entry) = index.find_entry(hasher.hash_one(&*text), |other| *other == number)
         {
             entry.remove();
         }
-        self.free.push(number);
     }
 
     /// Bytes on the heap, the texts included.
     pub(super) fn heap_bytes(&self) -> usize {
         let index = self.index.as_ref().map_or(0, |index| size_of_val(&**index) + index.allocation_size());
-        self.texts.capacity() * size_of::<Box<str>>()
-            + (self.holders.capacity() + self.free.capacity()) * size_of::<u32>()
-            + index
-            + self.text_bytes
+        self.slots.capacity() * size_of::<Slot>() + index + self.text_bytes
     }
+}
+
+/// Makes room for one more: most groups hold one or two values, so the first steps are small.
+fn grow(slots: &mut Vec<Slot>) {
+    if slots.len() == slots.capacity() {
+        slots.reserve_exact((slots.len() / 2).max(1));
+    }
+}
+
+fn heap_bytes(text: &CompactString) -> usize {
+    if text.is_heap_allocated() { text.capacity() } else { 0 }
 }
