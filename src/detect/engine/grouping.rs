@@ -100,10 +100,13 @@ impl GroupKeys {
 
     /// The text if it names a group, cut if it is too long.
     fn text<'a>(&self, text: Cow<'a, str>, outcome: &mut Outcome) -> Option<Cow<'a, str>> {
-        let is = |placeholder: &String| {
-            placeholder.eq_ignore_ascii_case(&text) || !text.is_ascii() && *placeholder == text.to_lowercase()
+        let is_placeholder = if text.is_ascii() {
+            self.placeholders.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(&text))
+        } else {
+            let lower = text.to_lowercase();
+            self.placeholders.iter().any(|placeholder| *placeholder == lower)
         };
-        if self.placeholders.iter().any(is) {
+        if is_placeholder {
             return None;
         }
         Some(key::bounded(text, self.limits.label_bytes, outcome))

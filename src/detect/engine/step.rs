@@ -211,7 +211,7 @@ impl Visit<'_, '_, '_> {
                 self.fire((state, index), firing, sources, firings, outcome);
             }
         }
-        (before, state.heap_bytes())
+        (before, state.count_bytes())
     }
 
     /// A rule fires: a match for the rules that read it and, unless suppressed, an alert.

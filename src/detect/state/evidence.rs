@@ -137,7 +137,11 @@ impl EvidenceRing {
         if self.newest.len() < count_max {
             self.text_bytes += sighting.text_bytes();
             self.grow(count_max);
-            self.newest.insert(at, sighting);
+            if at == self.newest.len() {
+                self.newest.push_back(sighting);
+            } else {
+                self.newest.insert(at, sighting);
+            }
         }
     }
 

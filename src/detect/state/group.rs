@@ -21,6 +21,8 @@ pub(in crate::detect) struct Group {
 #[derive(Clone, Debug)]
 pub(in crate::detect) struct RuleState {
     rule: u16,
+    /// On the heap, when they were last counted.
+    bytes: u32,
     pub(in crate::detect) memory: AlertMemory,
     /// The newest match time.
     pub(in crate::detect) newest: Timestamp,
@@ -40,7 +42,7 @@ impl Group {
         match self.position(index) {
             Ok(at) => {
                 let state = &mut self.rules[at];
-                let bytes = state.heap_bytes();
+                let bytes = state.bytes as usize;
                 if state.is_forgotten(rule, horizon) {
                     // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
                     // use here, and the order of eviction relies on its never going back.
@@ -91,7 +93,9 @@ impl Group {
     pub(in crate::detect) fn remembering(memories: &[(u16, AlertMemory)], rules: &[Rule]) -> Self {
         let state = |(rule, memory): &(u16, AlertMemory)| {
             let index = usize::from(*rule);
-            RuleState { memory: *memory, ..RuleState::new(index, &rules[index]) }
+            let mut state = RuleState { memory: *memory, ..RuleState::new(index, &rules[index]) };
+            state.count_bytes();
+            state
         };
         Self { rules: memories.iter().map(state).collect(), filed: 0 }
     }
@@ -123,20 +127,22 @@ impl Group {
 
     /// Bytes of this entry, counted from the capacities of what it holds.
     pub(in crate::detect) fn bytes(&self) -> usize {
-        let heap: usize = self.rules.iter().map(RuleState::heap_bytes).sum();
+        let heap: usize = self.rules.iter().map(|state| state.bytes as usize).sum();
         self.own_bytes() + heap
     }
 }
 
 impl RuleState {
     /// What a rule that holds this window held before.
-    pub(in crate::detect) const fn resumed(
+    pub(in crate::detect) fn resumed(
         rule: u16,
         (memory, newest): (AlertMemory, Timestamp),
         window: Window,
         evidence: EvidenceRing,
     ) -> Self {
-        Self { rule, memory, newest, window, evidence }
+        let mut resumed = Self { rule, bytes: 0, memory, newest, window, evidence };
+        resumed.count_bytes();
+        resumed
     }
 
     /// The index of its rule.
@@ -147,6 +153,7 @@ impl RuleState {
     fn new(index: usize, rule: &Rule) -> Self {
         Self {
             rule: u16::try_from(index).expect("the compiler bounds the rules"),
+            bytes: 0,
             memory: AlertMemory::default(),
             newest: Timestamp::BEFORE_ALL,
             window: Window::new(rule),
@@ -163,9 +170,11 @@ impl RuleState {
         horizon > self.remembered_until(rule)
     }
 
-    /// Bytes on the heap.
-    pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        self.window.heap_bytes() + self.evidence.heap_bytes()
+    /// Counts the bytes on the heap anew.
+    pub(in crate::detect) fn count_bytes(&mut self) -> usize {
+        let bytes = self.window.heap_bytes() + self.evidence.heap_bytes();
+        self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        bytes
     }
 }
 

@@ -130,6 +130,14 @@ impl Projection {
     ) -> Result<(), Halt> {
         let Node { slot, names, below } = &self.nodes[node];
         let value = match cursor.peek() {
+            // Most values are texts that go straight into their slots.
+            Some(b'"') if placement == Placement::Replace => {
+                let text = cursor.string()?;
+                if let Some(slot) = slot {
+                    values[slot.index()] = Value::Text(cursor.text(&text).decoded());
+                }
+                return Ok(());
+            }
             Some(b'{') if names.is_empty() => {
                 cursor.skip()?;
                 Value::Object

@@ -186,7 +186,7 @@ impl<'a, 'm> Cursor<'a, 'm> {
 
     /// Consumes a string whose opening quote is next.
     #[inline]
-    fn string(&mut self) -> Result<Span, Halt> {
+    pub(super) fn string(&mut self) -> Result<Span, Halt> {
         let start = self.at + 1;
         self.at = self.marks.next(start);
         if self.bytes().get(self.at) == Some(&b'"') {

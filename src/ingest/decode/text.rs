@@ -12,6 +12,7 @@ pub(super) struct RawText<'a> {
 impl<'a> RawText<'a> {
     /// The text without escapes. A surrogate without its partner becomes U+FFFD, as Unicode recommends for
     /// ill-formed text, so that whether a record is accepted does not depend on who reads the field.
+    #[inline]
     pub(super) fn decoded(self) -> Cow<'a, str> {
         if self.escaped { Cow::Owned(unescape(self.inside)) } else { Cow::Borrowed(self.inside) }
     }
