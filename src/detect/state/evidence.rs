@@ -31,6 +31,17 @@ enum Name {
     Text { source: u32, text: Arc<str> },
 }
 
+/// The id of an event, as short as it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::detect) enum Id<'a> {
+    /// It stands for the event's place.
+    StandIn,
+    /// A UUID in lower case with hyphens.
+    Uuid([u64; 2]),
+    /// Any other.
+    Text(&'a str),
+}
+
 /// The topics and partitions (or files) that a partition's events came from, each named by a number.
 #[derive(Clone, Debug, Default)]
 pub(in crate::detect) struct Sources {
@@ -40,11 +51,20 @@ pub(in crate::detect) struct Sources {
 
 impl Sources {
     /// The number of the source that `origin` stands in, a new one if it was never seen.
-    pub(in crate::detect) fn number(&mut self, origin: &Origin) -> u32 {
-        let is = |(topic, partition): &(Arc<str>, i32)| *partition == origin.partition && *topic == origin.topic;
+    pub(in crate::detect) fn number_of(&mut self, origin: &Origin) -> u32 {
+        self.number_or(&origin.topic, origin.partition, || Arc::clone(&origin.topic))
+    }
+
+    /// The same of a topic and a partition.
+    pub(in crate::detect) fn number(&mut self, topic: &str, partition: i32) -> u32 {
+        self.number_or(topic, partition, || topic.into())
+    }
+
+    fn number_or(&mut self, topic: &str, partition: i32, new_name: impl FnOnce() -> Arc<str>) -> u32 {
+        let is = |(known, number): &(Arc<str>, i32)| *number == partition && **known == *topic;
         if !self.known.get(self.last as usize).is_some_and(is) {
             let at = self.known.iter().position(is).unwrap_or_else(|| {
-                self.known.push((Arc::clone(&origin.topic), origin.partition));
+                self.known.push((new_name(), partition));
                 self.known.len() - 1
             });
             self.last = u32::try_from(at).expect("there are fewer topics and files than that");
@@ -52,7 +72,14 @@ impl Sources {
         self.last
     }
 
-    fn origin(&self, source: u32, offset: i64) -> Origin {
+    /// Topic and partition of a source.
+    pub(in crate::detect) fn place(&self, source: u32) -> (&str, i32) {
+        let (topic, partition) = &self.known[source as usize];
+        (topic, *partition)
+    }
+
+    /// A record of a source.
+    pub(in crate::detect) fn origin(&self, source: u32, offset: i64) -> Origin {
         let (topic, partition) = &self.known[source as usize];
         Origin { topic: Arc::clone(topic), partition: *partition, offset }
     }
@@ -71,6 +98,36 @@ impl Sighting {
         Self { time, offset: origin.offset, name }
     }
 
+    /// From the number of its source, its offset there, and its id.
+    pub(in crate::detect) fn resumed(time: Timestamp, (source, offset): (u32, i64), id: &Id<'_>) -> Self {
+        let name = match *id {
+            Id::StandIn => Name::StandIn { source },
+            Id::Uuid(bits) => Name::Uuid { source, bits },
+            Id::Text(text) => Name::Text { source, text: text.into() },
+        };
+        Self { time, offset, name }
+    }
+
+    /// The number of its source.
+    pub(in crate::detect) const fn source(&self) -> u32 {
+        match &self.name {
+            Name::StandIn { source } | Name::Uuid { source, .. } | Name::Text { source, .. } => *source,
+        }
+    }
+
+    /// The offset in its source.
+    pub(in crate::detect) const fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    pub(in crate::detect) fn id(&self) -> Id<'_> {
+        match &self.name {
+            Name::StandIn { .. } => Id::StandIn,
+            Name::Uuid { bits, .. } => Id::Uuid(*bits),
+            Name::Text { text, .. } => Id::Text(text),
+        }
+    }
+
     /// Bytes on the heap; a text that several rules keep is counted for each.
     fn text_bytes(&self) -> usize {
         match &self.name {
@@ -82,13 +139,11 @@ impl Sighting {
 
     /// As an alert shows it.
     pub(in crate::detect) fn evidence(&self, sources: &Sources) -> Evidence {
-        let origin = |source| sources.origin(source, self.offset);
-        let (id, origin) = match &self.name {
-            Name::StandIn { source } => (origin(*source).stand_in().into(), origin(*source)),
-            Name::Uuid { source, bits: [high, low] } => {
-                (Uuid::from_u64_pair(*high, *low).to_string().into(), origin(*source))
-            }
-            Name::Text { source, text } => (Box::from(&**text), origin(*source)),
+        let origin = sources.origin(self.source(), self.offset);
+        let id = match self.id() {
+            Id::StandIn => origin.stand_in().into(),
+            Id::Uuid([high, low]) => Uuid::from_u64_pair(high, low).to_string().into(),
+            Id::Text(text) => text.into(),
         };
         Evidence { id, time: self.time, origin }
     }
@@ -192,8 +247,8 @@ mod tests {
     fn check(id: &str) {
         let origin = Origin { topic: "audit".into(), partition: 3, offset: 4711 };
         let mut sources = Sources::default();
-        sources.number(&Origin { topic: "other".into(), ..origin.clone() });
-        let source = sources.number(&origin);
+        sources.number_of(&Origin { topic: "other".into(), ..origin.clone() });
+        let source = sources.number_of(&origin);
         let time = Timestamp::from_millis(5);
         let evidence = Sighting::new(id, time, (&origin, source)).evidence(&sources);
         assert_eq!(evidence, Evidence { id: id.into(), time, origin: origin.clone() });

@@ -140,7 +140,7 @@ impl PartitionState {
 
     /// The number of the source of an event.
     pub(super) fn source(&mut self, origin: &Origin) -> u32 {
-        self.sources.number(origin)
+        self.sources.number_of(origin)
     }
 
     /// Makes an entry for a group that has none; at the limit the stalest group makes room.

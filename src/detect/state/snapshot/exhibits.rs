@@ -1,11 +1,8 @@
 //! The matches that a group's alerts would point to. Several rules show the same ones, so each is written once, and so
-//! is each topic.
+//! is each source.
 
-use std::sync::Arc;
-
-use crate::detect::alert::Evidence;
 use crate::detect::event::Origin;
-use crate::detect::state::evidence::{EvidenceRing, Sighting, Sources};
+use crate::detect::state::evidence::{EvidenceRing, Id, Sighting, Sources};
 use crate::detect::state::group::Group;
 use crate::detect::state::waiting::Waiting;
 use crate::detect::time::Timestamp;
@@ -15,60 +12,70 @@ use super::wire::{Reader, Writer};
 
 /// What the entry of one group refers to.
 pub(super) struct Exhibits<'a> {
-    topics: Vec<Arc<str>>,
-    evidence: Vec<Evidence>,
+    /// Topics and partitions.
+    places: Vec<(&'a str, i32)>,
+    sightings: Vec<&'a Sighting>,
     sources: &'a Sources,
 }
 
-/// What tells one evidence from another, and their order.
-fn place(evidence: &Evidence) -> (Timestamp, &str, i32, i64, &str) {
-    let Evidence { id, time, origin: Origin { topic, partition, offset } } = evidence;
-    (*time, topic, *partition, *offset, id)
+/// What tells one sighting from another, and their order; sources are numbered as they come, so by place.
+fn order<'a>(sighting: &'a Sighting, sources: &'a Sources) -> (Timestamp, (&'a str, i32), i64, Id<'a>) {
+    (sighting.time, sources.place(sighting.source()), sighting.offset(), sighting.id())
+}
+
+fn place(origin: &Origin) -> (&str, i32) {
+    (&origin.topic, origin.partition)
 }
 
 impl<'a> Exhibits<'a> {
-    pub(super) fn of(group: &Group, waiting: &[&Waiting], sources: &'a Sources) -> Self {
-        let held = group.states().iter().flat_map(|state| state.evidence.iter());
-        let mut evidence: Vec<Evidence> = held.map(|held| held.evidence(sources)).collect();
-        evidence.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
-        evidence.dedup();
-        let waiting = waiting.iter().map(|waiting| waiting.event().origin);
-        let mut topics: Vec<Arc<str>> = evidence
-            .iter()
-            .map(|evidence| &evidence.origin)
-            .chain(waiting)
-            .map(|origin| origin.topic.clone())
-            .collect();
-        topics.sort_unstable();
-        topics.dedup();
-        Self { topics, evidence, sources }
+    pub(super) fn of(group: &'a Group, waiting: &[&'a Waiting], sources: &'a Sources) -> Self {
+        let mut sightings: Vec<_> = group.states().iter().flat_map(|state| state.evidence.iter()).collect();
+        sightings.sort_unstable_by(|one, other| order(one, sources).cmp(&order(other, sources)));
+        sightings.dedup();
+        let waiting = waiting.iter().map(|waiting| place(waiting.event().origin));
+        let mut places: Vec<_> = waiting.collect();
+        for sighting in &sightings {
+            let place = sources.place(sighting.source());
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        Self { places, sightings, sources }
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
-        writer.count(self.topics.len());
-        self.topics.iter().for_each(|topic| writer.text(topic));
-        writer.count(self.evidence.len());
-        let (mut time, mut offset) = (Timestamp::EVENT_MIN, 0);
-        for evidence in &self.evidence {
-            writer.span(evidence.time.since(time));
-            self.write_origin(&evidence.origin, offset, writer);
-            writer.text(&evidence.id);
-            (time, offset) = (evidence.time, evidence.origin.offset);
+        writer.count(self.places.len());
+        for (topic, partition) in &self.places {
+            writer.text(topic);
+            writer.int(i64::from(*partition));
+        }
+        writer.count(self.sightings.len());
+        let (mut time, mut near) = (Timestamp::EVENT_MIN, 0);
+        for sighting in &self.sightings {
+            writer.span(sighting.time.since(time));
+            self.write_record(self.sources.place(sighting.source()), (sighting.offset(), near), writer);
+            write_id(&sighting.id(), writer);
+            (time, near) = (sighting.time, sighting.offset());
         }
     }
 
+    pub(super) fn write_origin(&self, origin: &Origin, writer: &mut Writer) {
+        self.write_record(place(origin), (origin.offset, 0), writer);
+    }
+
     /// Where a record stands; its offset is told by how far it is from another, which is mostly near.
-    pub(super) fn write_origin(&self, origin: &Origin, near: i64, writer: &mut Writer) {
-        writer.count(self.topics.partition_point(|topic| **topic < *origin.topic));
-        writer.int(i64::from(origin.partition));
-        writer.int(origin.offset.wrapping_sub(near));
+    fn write_record(&self, place: (&str, i32), (offset, near): (i64, i64), writer: &mut Writer) {
+        writer.count(self.places.partition_point(|known| *known < place));
+        writer.int(offset.wrapping_sub(near));
     }
 
     pub(super) fn write_ring(&self, ring: &EvidenceRing, writer: &mut Writer) {
         writer.count(ring.iter().len());
         for shown in ring.iter() {
-            let shown = shown.evidence(self.sources);
-            writer.count(self.evidence.partition_point(|evidence| place(evidence) < place(&shown)));
+            let shown = order(shown, self.sources);
+            writer.count(self.sightings.partition_point(|sighting| order(sighting, self.sources) < shown));
         }
     }
 }
@@ -76,63 +83,93 @@ impl<'a> Exhibits<'a> {
 /// The same when it is read back.
 #[derive(Debug, Default)]
 pub(super) struct Recalled {
-    topics: Vec<Arc<str>>,
-    evidence: Vec<Sighting>,
+    /// By place, the number of the source.
+    places: Vec<u32>,
+    sightings: Vec<Sighting>,
     /// Where the matches of all groups come from.
     pub(super) sources: Sources,
-    /// Topics of any group, each held once.
-    known_topics: Vec<Arc<str>>,
 }
 
 impl Recalled {
     /// Reads what the entry at hand refers to.
     pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), SnapshotError> {
-        self.topics.clear();
-        self.evidence.clear();
-        for _ in 0..reader.count(1)? {
-            let topic = self.topic(reader.text()?);
-            self.topics.push(topic);
+        self.places.clear();
+        self.sightings.clear();
+        for _ in 0..reader.count(PLACE_BYTES_MIN)? {
+            let (topic, partition) = (reader.text()?, reader.int()?);
+            let partition = i32::try_from(partition).map_err(|_| reader.damage("a partition has more than 32 bits"))?;
+            self.places.push(self.sources.number(topic, partition));
         }
-        let (mut time, mut offset) = (Timestamp::EVENT_MIN, 0);
-        for _ in 0..reader.count(EVIDENCE_BYTES_MIN)? {
+        let count = reader.count(SIGHTING_BYTES_MIN)?;
+        self.sightings.reserve(count);
+        let (mut time, mut near) = (Timestamp::EVENT_MIN, 0);
+        for _ in 0..count {
             time = reader.time_after(time)?;
-            let origin = self.read_origin(offset, reader)?;
-            offset = origin.offset;
-            let source = self.sources.number(&origin);
-            self.evidence.push(Sighting::new(reader.text()?, time, (&origin, source)));
+            let (source, offset) = self.read_record(near, reader)?;
+            near = offset;
+            self.sightings.push(Sighting::resumed(time, (source, offset), &read_id(reader)?));
         }
         Ok(())
     }
 
-    fn topic(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.known_topics.iter().find(|known| ***known == *name) {
-            return Arc::clone(known);
-        }
-        self.known_topics.push(name.into());
-        Arc::clone(&self.known_topics[self.known_topics.len() - 1])
+    pub(super) fn read_origin(&self, reader: &mut Reader<'_>) -> Result<Origin, SnapshotError> {
+        let (source, offset) = self.read_record(0, reader)?;
+        Ok(self.sources.origin(source, offset))
     }
 
-    pub(super) fn read_origin(&self, near: i64, reader: &mut Reader<'_>) -> Result<Origin, SnapshotError> {
-        let topic = usize::try_from(reader.uint()?).ok().and_then(|topic| self.topics.get(topic));
-        let topic = Arc::clone(topic.ok_or_else(|| reader.damage("it refers to a topic that it does not name"))?);
-        let partition = i32::try_from(reader.int()?).map_err(|_| reader.damage("a partition has more than 32 bits"))?;
-        Ok(Origin { topic, partition, offset: near.wrapping_add(reader.int()?) })
+    fn read_record(&self, near: i64, reader: &mut Reader<'_>) -> Result<(u32, i64), SnapshotError> {
+        let source = usize::try_from(reader.uint()?).ok().and_then(|place| self.places.get(place));
+        let source = source.ok_or_else(|| reader.damage("it refers to a topic that it does not name"))?;
+        Ok((*source, near.wrapping_add(reader.int()?)))
     }
 
     pub(super) fn read_ring(&self, reader: &mut Reader<'_>) -> Result<EvidenceRing, SnapshotError> {
         let count = reader.count(1)?;
         let mut newest = Timestamp::BEFORE_ALL;
         let mut shown = || {
-            let evidence = usize::try_from(reader.uint()?).ok().and_then(|place| self.evidence.get(place));
-            let evidence = evidence.filter(|evidence| evidence.time >= newest);
-            let evidence =
-                evidence.ok_or_else(|| reader.damage("it shows a match that it does not hold, or in no order"))?;
-            newest = evidence.time;
-            Ok(evidence.clone())
+            let sighting = usize::try_from(reader.uint()?).ok().and_then(|place| self.sightings.get(place));
+            let sighting = sighting.filter(|sighting| sighting.time >= newest);
+            let sighting =
+                sighting.ok_or_else(|| reader.damage("it shows a match that it does not hold, or in no order"))?;
+            newest = sighting.time;
+            Ok(sighting.clone())
         };
         (0..count).map(|_| shown()).collect()
     }
 }
 
-/// Time, topic, partition, offset and the length of an id.
-const EVIDENCE_BYTES_MIN: usize = 5;
+/// The length of a topic's name, a partition.
+const PLACE_BYTES_MIN: usize = 2;
+/// Time, place, offset and the type of an id.
+const SIGHTING_BYTES_MIN: usize = 4;
+
+mod tag {
+    pub(super) const STAND_IN: u8 = 0;
+    pub(super) const UUID: u8 = 1;
+    pub(super) const TEXT: u8 = 2;
+}
+
+fn write_id(id: &Id<'_>, writer: &mut Writer) {
+    match id {
+        Id::StandIn => writer.byte(tag::STAND_IN),
+        Id::Uuid(bits) => {
+            writer.byte(tag::UUID);
+            for bits in bits {
+                writer.fixed(bits.to_be_bytes());
+            }
+        }
+        Id::Text(text) => {
+            writer.byte(tag::TEXT);
+            writer.text(text);
+        }
+    }
+}
+
+fn read_id<'a>(reader: &mut Reader<'a>) -> Result<Id<'a>, SnapshotError> {
+    Ok(match reader.byte()? {
+        tag::STAND_IN => Id::StandIn,
+        tag::UUID => Id::Uuid([u64::from_be_bytes(reader.fixed()?), u64::from_be_bytes(reader.fixed()?)]),
+        tag::TEXT => Id::Text(reader.text()?),
+        _ => return Err(reader.damage("it has an id of no known type")),
+    })
+}

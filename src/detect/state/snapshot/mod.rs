@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod exhibits;
 mod names;
+mod restoration;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -29,16 +30,13 @@ mod wire;
 use std::collections::HashMap;
 
 use crate::detect::rule::RuleSet;
-use crate::detect::rule::compiled::Input;
-use crate::detect::state::wheel::{WheelStep, start_of, step_of};
-use crate::detect::state::{GroupKey, PartitionState, Waiting, entry_bytes, wait};
-use crate::detect::time::Timestamp;
+use crate::detect::state::{GroupKey, PartitionState, Waiting};
 
-use entry::{Context, Entry, Lent};
+use entry::{Entry, Lent};
 pub use error::SnapshotError;
-use exhibits::Recalled;
 use names::Names;
-use wire::{Kind, Reader};
+use restoration::Restoration;
+use wire::Kind;
 
 impl PartitionState {
     /// Everything that is known of the partition, in order of groups. `rules` are those it was decided under.
@@ -74,9 +72,10 @@ impl PartitionState {
     pub fn restore(bytes: &[u8], rules: &RuleSet, hash_seed: [u64; 4]) -> Result<Self, SnapshotError> {
         Kind::Whole.open(&[], bytes, |reader| {
             let head = reader.block()?;
-            let mut restoration = Restoration::new(rules, hash_seed);
+            let count = reader.count(restoration::ENTRY_BYTES_MIN)?;
+            let mut restoration = Restoration::new(rules, hash_seed, count);
             let mut before: Option<&[u8]> = None;
-            for _ in 0..reader.count(2)? {
+            for _ in 0..count {
                 let spelled = reader.block()?;
                 if before.is_some_and(|before| before >= spelled) {
                     return Err(reader.damage("groups are not in order"));
@@ -102,97 +101,5 @@ impl PartitionState {
             groups.entry(&waiting.key).or_default().push(waiting);
         }
         groups
-    }
-}
-
-/// A state on its way back: entries in any order, each group once, then the head.
-struct Restoration<'a> {
-    context: Context<'a>,
-    state: PartitionState,
-    recalled: Recalled,
-    waiting: Vec<Waiting>,
-}
-
-impl<'a> Restoration<'a> {
-    fn new(rules: &'a RuleSet, hash_seed: [u64; 4]) -> Self {
-        let state = PartitionState::new(hash_seed);
-        let mut is_read = vec![false; rules.rules.len()];
-        for input in rules.rules.iter().flat_map(|rule| &rule.inputs) {
-            if let Input::Firing(rule) = input.input {
-                is_read[rule] = true;
-            }
-        }
-        let context = Context { rules, names: Names::new(rules), is_read, hasher: state.hasher.clone() };
-        Self { context, state, recalled: Recalled::default(), waiting: Vec::new() }
-    }
-
-    /// Takes the entry of the group that is spelled so, if the rules have use for it.
-    fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
-        let Some(key) = self.context.names.group(spelled)? else { return Ok(()) };
-        match self.context.open((&key, spelled), value, &mut self.recalled)? {
-            Some(Entry::Held(group, waiting)) => {
-                self.waiting.extend(waiting);
-                self.state.groups.insert(key, group);
-            }
-            Some(Entry::Remains(memories)) => self.state.evictions.remember(key, memories, usize::MAX),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Sets the partition's time, and concludes from it what the partition had concluded.
-    fn finish(self, head: &[u8]) -> Result<PartitionState, SnapshotError> {
-        let Self { context: Context { rules, .. }, mut state, recalled, waiting } = self;
-        state.sources = recalled.sources;
-        Kind::Head.open(&[], head, |reader| {
-            state.stream_time = reader.time()?;
-            state.arrivals = reader.uint()?;
-            state.arrival = state.arrivals;
-            let now = reader.short()?;
-            state.check(&waiting, now, reader)?;
-            state.settle(waiting, now, rules);
-            Ok(())
-        })?;
-        Ok(state)
-    }
-}
-
-impl PartitionState {
-    /// An error if something is known that can only be known later.
-    fn check(&self, waiting: &[Waiting], now: WheelStep, reader: &Reader<'_>) -> Result<(), SnapshotError> {
-        let groups = self.groups.iter().map(|group| group.latest()).max();
-        let remains =
-            self.evictions.remembered().flat_map(|(_, memories)| memories).map(|(_, memory)| memory.parts().0);
-        let waits = waiting.iter().map(|waiting| waiting.time);
-        let latest = groups.into_iter().chain(remains).chain(waits).max().unwrap_or(Timestamp::BEFORE_ALL);
-        if latest > self.stream_time || now > step_of(self.stream_time) {
-            return Err(reader.damage("a group has seen later events than the partition"));
-        }
-        let arrival = waiting.iter().map(|waiting| waiting.arrival).max().unwrap_or(0);
-        // As many can never arrive; counting on from there must not overflow.
-        if arrival > self.arrivals || i64::try_from(self.arrivals).is_err() {
-            return Err(reader.damage("more events have arrived than can be"));
-        }
-        Ok(())
-    }
-
-    /// Drops and files what the partition would have dropped and filed by its stream time.
-    fn settle(&mut self, waiting: Vec<Waiting>, now: WheelStep, rules: &RuleSet) {
-        let rules = &rules.rules;
-        self.groups.retain(|_, group| {
-            if group.filed() < now {
-                group.file(step_of(group.remembered_until(rules)));
-            }
-            group.filed() >= now
-        });
-        self.evictions.forget_ended(start_of(now), rules);
-        for waiting in waiting {
-            let is_over = waiting.time + wait(&rules[waiting.rule]) < self.stream_time;
-            if !is_over {
-                self.waiting.add(waiting, usize::MAX);
-            }
-        }
-        self.wheel = self.refiled(now);
-        self.bytes = self.groups.iter().map(|group| entry_bytes(group.key(), group.value())).sum();
     }
 }

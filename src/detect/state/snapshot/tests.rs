@@ -9,14 +9,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::wire::Writer;
+use super::wire::{Reader, Writer};
 use super::*;
 use crate::detect::engine::{Engine, EngineSettings};
 use crate::detect::event::{Event, Origin};
 use crate::detect::limits::Limits;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Options, Source, compile};
-use crate::detect::time::Span;
+use crate::detect::state::wait;
+use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::{Number, Value};
 
 /// One rule of each type, over two kinds of groups, and one over an `absence` that waits.
@@ -131,7 +132,7 @@ impl World {
     }
 
     fn restored(&self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<PartitionState, SnapshotError> {
-        let mut restoration = Restoration::new(&self.rules, [5, 6, 7, 8]);
+        let mut restoration = Restoration::new(&self.rules, [5, 6, 7, 8], 0);
         for (spelled, value) in entries {
             restoration.entry(spelled, value)?;
         }
@@ -205,7 +206,7 @@ proptest! {
     ) {
         let mut world = World::new(100);
         world.take_all(&steps);
-        let mut restoration = Restoration::new(&world.rules, [0; 4]);
+        let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
         for (spelled, value) in world.entries() {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }
@@ -223,7 +224,7 @@ fn an_entry_is_no_other_group_s_and_no_head() {
     for who in ["ann", "bob"] {
         world.take(&Step { gap: 1, delay: 0, mark: "a", who, app: "web", number: 1 });
     }
-    let mut restoration = Restoration::new(&world.rules, [0; 4]);
+    let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
     let entries: Vec<_> = world.entries().into_iter().collect();
     let [(one, its), .., (other, others)] = entries.as_slice() else { panic!("two groups or more") };
     let mismatch = |error: SnapshotError| error.to_string().contains("checksum does not match");
@@ -241,7 +242,7 @@ fn a_group_cannot_be_ahead_of_its_partition() {
     world.take(&step(1));
     let head = world.state.head();
     let finish = |world: &World| {
-        let mut restoration = Restoration::new(&world.rules, [0; 4]);
+        let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
         for (spelled, value) in world.entries() {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }

@@ -16,7 +16,7 @@ pub(super) fn write(waiting: &Waiting, exhibits: &Exhibits<'_>, fields: &FieldTa
     writer.time(waiting.time);
     writer.uint(waiting.arrival);
     writer.text(event.id);
-    exhibits.write_origin(event.origin, 0, writer);
+    exhibits.write_origin(event.origin, writer);
     let held = || fields.paths().zip(event.values).filter(|(_, value)| **value != Value::Absent);
     writer.count(held().count());
     for (path, value) in held() {
@@ -39,7 +39,7 @@ pub(super) fn read(
     }
     let arrival = reader.uint()?;
     let id = reader.text()?;
-    let origin = recalled.read_origin(0, reader)?;
+    let origin = recalled.read_origin(reader)?;
     let mut values = vec![Value::Absent; if keeps_values { fields.len() } else { 0 }];
     for _ in 0..reader.count(2)? {
         let slot = fields.find(reader.text()?);

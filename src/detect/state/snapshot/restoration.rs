@@ -1,0 +1,125 @@
+//! From the entries of groups and a head to a partition that goes on.
+
+use dashmap::DashMap;
+
+use crate::detect::rule::RuleSet;
+use crate::detect::rule::compiled::Input;
+use crate::detect::state::group::Group;
+use crate::detect::state::key::GroupKey;
+use crate::detect::state::wheel::{Wheel, WheelStep, start_of, step_of};
+use crate::detect::state::{PartitionState, Waiting, entry_bytes, wait};
+use crate::detect::time::Timestamp;
+
+use super::entry::{Context, Entry};
+use super::error::SnapshotError;
+use super::exhibits::Recalled;
+use super::names::Names;
+use super::wire::{Kind, Reader};
+
+/// The lengths of a group's key and value, and of the value its format, its kind and its checksum.
+pub(super) const ENTRY_BYTES_MIN: usize = 2 + 2 + size_of::<u64>();
+
+/// A state on its way back: entries in any order, each group once, then the head.
+pub(super) struct Restoration<'a> {
+    context: Context<'a>,
+    state: PartitionState,
+    recalled: Recalled,
+    waiting: Vec<Waiting>,
+    /// The latest time that any entry tells of, and the last arrival.
+    latest: Timestamp,
+    last_arrival: u64,
+}
+
+impl<'a> Restoration<'a> {
+    /// With room for `count` entries.
+    pub(super) fn new(rules: &'a RuleSet, hash_seed: [u64; 4], count: usize) -> Self {
+        let mut state = PartitionState::new(hash_seed);
+        state.groups = DashMap::with_capacity_and_hasher(count, state.hasher.clone());
+        let mut is_read = vec![false; rules.rules.len()];
+        for input in rules.rules.iter().flat_map(|rule| &rule.inputs) {
+            if let Input::Firing(rule) = input.input {
+                is_read[rule] = true;
+            }
+        }
+        let context = Context { rules, names: Names::new(rules), is_read, hasher: state.hasher.clone() };
+        let (recalled, waiting) = (Recalled::default(), Vec::new());
+        Self { context, state, recalled, waiting, latest: Timestamp::BEFORE_ALL, last_arrival: 0 }
+    }
+
+    /// Takes the entry of the group that is spelled so, if the rules have use for it.
+    pub(super) fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
+        let Some(key) = self.context.names.group(spelled)? else { return Ok(()) };
+        match self.context.open((&key, spelled), value, &mut self.recalled)? {
+            Some(Entry::Held(group, waiting)) => {
+                self.latest = self.latest.max(group.latest());
+                for waiting in &waiting {
+                    self.latest = self.latest.max(waiting.time);
+                    self.last_arrival = self.last_arrival.max(waiting.arrival);
+                }
+                self.waiting.extend(waiting);
+                self.state.groups.insert(key, group);
+            }
+            Some(Entry::Remains(memories)) => {
+                let alerts = memories.iter().map(|(_, memory)| memory.parts().0);
+                self.latest = alerts.fold(self.latest, Timestamp::max);
+                self.state.evictions.remember(key, memories, usize::MAX);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Sets the partition's time, and concludes from it what the partition had concluded.
+    pub(super) fn finish(mut self, head: &[u8]) -> Result<PartitionState, SnapshotError> {
+        Kind::Head.open(&[], head, |reader| {
+            let state = &mut self.state;
+            state.stream_time = reader.time()?;
+            state.arrivals = reader.uint()?;
+            state.arrival = state.arrivals;
+            let now = reader.short()?;
+            self.check(now, reader)?;
+            self.settle(now);
+            Ok(())
+        })?;
+        Ok(PartitionState { sources: self.recalled.sources, ..self.state })
+    }
+
+    /// An error if something is known that can only be known later.
+    fn check(&self, now: WheelStep, reader: &Reader<'_>) -> Result<(), SnapshotError> {
+        let PartitionState { stream_time, arrivals, .. } = self.state;
+        if self.latest > stream_time || now > step_of(stream_time) {
+            return Err(reader.damage("a group has seen later events than the partition"));
+        }
+        // As many can never arrive; counting on from there must not overflow.
+        if self.last_arrival > arrivals || i64::try_from(arrivals).is_err() {
+            return Err(reader.damage("more events have arrived than can be"));
+        }
+        Ok(())
+    }
+
+    /// Drops and files what the partition would have dropped and filed by its stream time.
+    fn settle(&mut self, now: WheelStep) {
+        let Self { context, state, .. } = self;
+        let rules = &context.rules.rules;
+        let (mut wheel, mut bytes) = (Wheel::resumed(now, std::iter::empty()), 0);
+        state.groups.retain(|key: &GroupKey, group: &mut Group| {
+            if group.filed() < now {
+                group.file(step_of(group.remembered_until(rules)));
+            }
+            let stays = group.filed() >= now;
+            if stays {
+                wheel.file(group.filed(), key.clone());
+                bytes += entry_bytes(key, group);
+            }
+            stays
+        });
+        (state.wheel, state.bytes) = (wheel, bytes);
+        state.evictions.forget_ended(start_of(now), rules);
+        for waiting in self.waiting.drain(..) {
+            let is_over = waiting.time + wait(&rules[waiting.rule]) < state.stream_time;
+            if !is_over {
+                state.waiting.add(waiting, usize::MAX);
+            }
+        }
+    }
+}
