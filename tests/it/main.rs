@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod deploy;
 mod determinism;
+mod docs;
 mod harness;
 mod invariants;
 mod limits;
