@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod detect;
+pub mod explain;
 pub mod http;
 pub mod ingest;
 pub mod kafka;

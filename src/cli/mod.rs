@@ -6,8 +6,10 @@
 pub mod check;
 pub mod demo;
 pub mod diagnostics;
+pub mod explain;
 pub mod failure;
 pub mod generate;
+mod input;
 pub mod replay;
 mod rules;
 pub mod run;
@@ -38,6 +40,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 wrong usage, configu
 enum Command {
     Check(check::Arguments),
     Demo(demo::Arguments),
+    Explain(explain::Arguments),
     Generate(generate::Arguments),
     Replay(replay::Arguments),
     Run(run::Arguments),
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fields;
 pub mod limits;
 pub mod matcher;
+pub mod observation;
 pub mod outcome;
 pub mod rule;
 pub mod state;

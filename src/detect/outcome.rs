@@ -2,6 +2,7 @@
 
 use super::alert::Alert;
 use super::limits::Limit;
+use super::observation::Watch;
 use super::rule::RuleSet;
 
 /// What one rule did.
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub late: u64,
     /// One tally per rule of the rule set, in its order.
     pub rules: Vec<RuleTally>,
+    /// What watched rules made of their matches; only explanations ask for it.
+    pub watch: Option<Watch>,
     limits: [u64; Limit::ALL.len()],
 }
 
@@ -44,8 +47,14 @@ impl Outcome {
             accepted: 0,
             late: 0,
             rules: vec![RuleTally::default(); rules.rules.len()],
+            watch: None,
             limits: [0; Limit::ALL.len()],
         }
+    }
+
+    /// True if somebody wants to know what a rule makes of its matches.
+    pub(super) fn is_watched(&self, rule: usize) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.rules[rule])
     }
 
     /// Counts a limit that was hit.
@@ -64,6 +73,9 @@ impl Outcome {
         self.accepted = 0;
         self.late = 0;
         self.rules.fill(RuleTally::default());
+        if let Some(watch) = &mut self.watch {
+            watch.seen.clear();
+        }
         self.limits = [0; Limit::ALL.len()];
     }
 }

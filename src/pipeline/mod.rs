@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::detect::engine::{Engine, EngineSettings, Lateness};
 use crate::detect::event::Event;
 use crate::detect::limits::Limits;
+use crate::detect::matcher::LabelSet;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
 use crate::detect::state::PartitionState;
@@ -122,6 +123,16 @@ impl Pipeline {
     /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.
     pub fn restore(&self, snapshot: &[u8], hash_seed: [u64; 4]) -> Result<Partition, SnapshotError> {
         PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state })
+    }
+
+    /// What a record says, without deciding it: fills `values` with one value per slot of the rules' field table.
+    pub fn read<'a>(&mut self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
+        self.reader.read(record, values)
+    }
+
+    /// Writes into `labels` which detections the values of a record satisfy.
+    pub fn labels(&self, values: &[Value<'_>], labels: &mut LabelSet) {
+        self.rules.matcher.labels(values, labels);
     }
 
     /// Decides one record and says what became of it; `position` is its place in the batch. Alerts, tallies and

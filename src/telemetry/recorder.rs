@@ -155,6 +155,7 @@ mod tests {
         RuleSet {
             fields: crate::detect::FieldTable::default(),
             matcher: crate::detect::matcher::Matcher::default(),
+            filtered: std::collections::BTreeMap::new(),
             detection_names: Vec::new(),
             keyspaces: Vec::new(),
             groupings: Vec::new(),

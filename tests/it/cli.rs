@@ -2,6 +2,7 @@
 
 mod check;
 mod configuration;
+mod explain;
 mod fixture;
 mod generate;
 mod replay;

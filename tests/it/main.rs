@@ -10,6 +10,7 @@ mod demo;
 mod deploy;
 mod determinism;
 mod docs;
+mod explain;
 mod harness;
 mod invariants;
 mod limits;

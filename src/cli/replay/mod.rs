@@ -3,8 +3,6 @@
 //! All inputs together are one partition, in the order in which they were named. Nothing is dropped in silence: what
 //! is no event is explained, the first few times for each reason, and counted.
 
-mod input;
-mod lines;
 mod report;
 mod summary;
 
@@ -19,9 +17,9 @@ use crate::detect::Origin;
 use crate::ingest::{Record, Rejection};
 use crate::pipeline::{BatchOutcome, Partition, Pipeline};
 
+use super::input::lines::{Line, Lines};
+use super::input::{Input, Inputs};
 use super::{Failure, Format, rules};
-use input::{Input, Inputs};
-use lines::{Line, Lines};
 use report::Report;
 use summary::Tally;
 
@@ -112,7 +110,7 @@ impl Replay {
     }
 
     fn decide(&mut self, line: Line<'_>, first: u64, origin: &mut Origin) {
-        if line.bytes.trim_ascii().is_empty() && line.bytes.len() == line.length {
+        if line.is_blank() {
             return;
         }
         origin.offset = line.number.cast_signed();

@@ -10,16 +10,19 @@ mod raise;
 mod reading;
 mod step;
 mod summary;
+mod watch;
 
 use std::sync::Arc;
 
 use super::event::Event;
 use super::limits::Limits;
 use super::matcher::LabelSet;
+use super::observation::Fate;
 use super::outcome::Outcome;
 use super::rule::RuleSet;
-use super::state::PartitionState;
+use super::state::{PartitionState, Reading};
 use super::time::{Span, Timestamp};
+use super::window::{Firing, Note};
 
 use firings::Firings;
 use grouping::{GroupKeys, Keys};
@@ -27,6 +30,7 @@ use plan::Plan;
 use raise::raise_unquieted;
 use smallvec::SmallVec;
 use step::{Match, Reader};
+use watch::Noted;
 
 /// What bounds detection besides the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,6 +211,8 @@ impl Engine {
         }
         if labels_by_key.is_empty() {
             outcome.rules[rule].missing_key += 1;
+            let noted = Noted { rules, reader: (rule, labels), key: None, subject, fate: Fate::NoGroup };
+            noted.write(Reading::default(), None, outcome);
         }
         for (key, labels) in
             labels_by_key.into_iter().filter(|(_, labels)| self.plan.counts(rule, *labels)).collect::<Vec<_>>()
@@ -241,6 +247,9 @@ impl Engine {
         tally.matches += 1;
         tally.firings += 1;
         tally.alerts += 1;
+        let firing = Firing { at: subject.time, observed: 1.0, truncated: false, note: Note::None };
+        let noted = Noted { rules, reader: (rule, 1), key, subject, fate: Fate::Counted };
+        noted.write(Reading::default(), Some((firing, true)), outcome);
         self.firings.raised(rule, raise_unquieted(rules, rule, key, subject));
     }
 }

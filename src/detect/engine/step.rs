@@ -5,10 +5,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::detect::event::Event;
 use crate::detect::fields::Slot;
 use crate::detect::limits::Limit;
+use crate::detect::observation::Fate;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Logic, RuleSet};
 use crate::detect::state::{
-    Arrival, Arrived, Frame, Group, PartitionState, RuleState, Sighting, Sources, Waiting, Window, wait,
+    Arrival, Arrived, Frame, Group, PartitionState, Reading, RuleState, Sighting, Sources, Waiting, Window, wait,
 };
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
@@ -18,6 +19,7 @@ use super::firings::{Fired, Firings};
 use super::plan::Plan;
 use super::raise::{Raising, raise};
 use super::reading::Read;
+use super::watch::Noted;
 use super::{Engine, EngineSettings};
 
 /// A rule that counts a match, and under which of its labels: bits of its inputs.
@@ -103,10 +105,13 @@ impl Engine {
 
     /// A match that lacks a group-by field counts in no window; a single-event rule alerts on it unquieted.
     fn without_group(&mut self, rules: &RuleSet, readers: &[Reader], subject: &Match<'_, '_>, outcome: &mut Outcome) {
-        for (index, _) in readers {
+        for (index, labels) in readers {
             outcome.rules[*index].missing_key += 1;
             if rules.rules[*index].logic == Logic::Event {
                 self.alert_unquieted(rules, *index, None, subject, outcome);
+            } else {
+                let noted = Noted { rules, reader: (*index, *labels), key: None, subject, fate: Fate::NoGroup };
+                noted.write(Reading::default(), None, outcome);
             }
         }
     }
@@ -157,12 +162,13 @@ impl Engine {
         let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key: &waiting.key, horizon, hasher };
         let firing = Firing { at: waiting.time, observed: 0.0, truncated: false, note: Note::None };
-        visit.fire((held, waiting.rule), firing, state.sources(), firings, outcome);
+        let is_raised = visit.fire((held, waiting.rule), firing, state.sources(), firings, outcome);
+        visit.noted((waiting.rule, 1), Fate::Awaited).write(Reading::default(), Some((firing, is_raised)), outcome);
         true
     }
 }
 
-impl Visit<'_, '_, '_> {
+impl<'e, 'o> Visit<'_, 'e, 'o> {
     /// The rules take the match, one after the other.
     fn steps(
         &self,
@@ -192,7 +198,10 @@ impl Visit<'_, '_, '_> {
     ) -> Resize {
         let Self { subject, settings: EngineSettings { limits, .. }, horizon, .. } = *self;
         let rule = &self.rules.rules[index];
-        let Some(read) = Read::of(&rule.logic, subject, limits, outcome) else { return (0, 0) };
+        let Some(read) = Read::of(&rule.logic, subject, limits, outcome) else {
+            self.noted((index, labels), Fate::LacksField).write(Reading::default(), None, outcome);
+            return (0, 0);
+        };
         let (state, before) = group.state(index, rule, horizon);
         let expired = horizon.min(horizon + self.settings.lateness - self.plan.lag(index)) - rule.timespan;
         let bounds = Bounds { timespan: rule.timespan, expired, entries_max: limits.window_entries.max(1) };
@@ -201,6 +210,7 @@ impl Visit<'_, '_, '_> {
         let id = subject.fingerprint(labels);
         let arrival = Arrival { time: subject.time, id, labels, reading: read.lend() };
         let arrived = state.window.take(&arrival, &frame, rule);
+        let mut fired = None;
         if account(&arrived, index, outcome) {
             state.newest = state.newest.max(subject.time);
             state.evidence.add(firings.sighting(subject), self.settings.evidence_max);
@@ -208,13 +218,23 @@ impl Visit<'_, '_, '_> {
                 firings.wait(index, self.key, subject.time);
             }
             if let Some(firing) = arrived.firing {
-                self.fire((state, index), firing, sources, firings, outcome);
+                fired = Some((firing, self.fire((state, index), firing, sources, firings, outcome)));
             }
         }
+        let fate = match arrived.placed {
+            Placed::At(_) => Fate::Counted,
+            Placed::Duplicate => Fate::Duplicate,
+            Placed::Dropped => Fate::Dropped,
+        };
+        self.noted((index, labels), fate).write(arrival.reading, fired, outcome);
         (before, state.count_bytes())
     }
 
-    /// A rule fires: a match for the rules that read it and, unless suppressed, an alert.
+    const fn noted(&self, reader: Reader, fate: Fate) -> Noted<'_, 'e, 'o> {
+        Noted { rules: self.rules, reader, key: Some(self.key), subject: self.subject, fate }
+    }
+
+    /// A rule fires: a match for the rules that read it and, unless suppressed, an alert. True if it raised one.
     fn fire(
         &self,
         (state, index): (&mut RuleState, usize),
@@ -222,7 +242,7 @@ impl Visit<'_, '_, '_> {
         sources: &Sources,
         firings: &mut Firings,
         outcome: &mut Outcome,
-    ) {
+    ) -> bool {
         let rule = &self.rules.rules[index];
         let tally = &mut outcome.rules[index];
         tally.firings += 1;
@@ -230,11 +250,11 @@ impl Visit<'_, '_, '_> {
             firings.fired(Fired { rule: index, key: self.key.into(), at: firing.at });
         }
         if !rule.alerts {
-            return;
+            return false;
         }
         let Some(suppressed) = state.memory.fire(firing.at, rule.suppress) else {
             tally.suppressed += 1;
-            return;
+            return false;
         };
         tally.alerts += 1;
         let raising = Raising {
@@ -249,6 +269,7 @@ impl Visit<'_, '_, '_> {
             evidence_max: self.settings.evidence_max,
         };
         firings.raised(index, raise(&raising, state));
+        true
     }
 }
 

@@ -72,6 +72,12 @@ impl Matcher {
         Scope { index: Index::new(applying.map(|(label, detection)| (label, &detection.expr))) }
     }
 
+    /// The detection with a label.
+    #[must_use]
+    pub fn detection(&self, label: usize) -> &Detection {
+        &self.detections[label]
+    }
+
     /// Writes the labels of every detection that a native event satisfies, filters applied, into `labels`.
     pub fn labels(&self, values: &[Value<'_>], labels: &mut LabelSet) {
         self.labels_in(&self.native, values, labels);

@@ -247,7 +247,8 @@ impl Test {
     }
 
     /// The same test has the same text, and only it, whatever slots its fields have.
-    pub(super) fn canonical(&self, fields: &FieldTable) -> String {
+    #[must_use]
+    pub fn canonical(&self, fields: &FieldTable) -> String {
         Canonical(self, fields).to_string()
     }
 }

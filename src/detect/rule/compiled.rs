@@ -2,13 +2,14 @@
 //!
 //! Not how it is made (`compile`), nor what each type decides (`logic`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::detect::fields::{FieldTable, Slot};
-use crate::detect::matcher::Matcher;
+use crate::detect::matcher::{Expr, Matcher};
 use crate::detect::time::Span;
 
 pub use super::condition::{Condition, ConditionText, PlainNumber};
@@ -192,6 +193,15 @@ pub struct RuleNotes {
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
+/// A detection and its filters apart, for telling which of them excludes an event. The matcher joins them.
+#[derive(Clone, Debug)]
+pub struct Filtered {
+    /// What the detection itself asks.
+    pub own: Expr,
+    /// What each filter asks, by its name.
+    pub filters: Vec<(String, Expr)>,
+}
+
 /// Everything an engine needs to know, complete and consistent.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -199,6 +209,8 @@ pub struct RuleSet {
     pub fields: FieldTable,
     /// Which detections an event satisfies, filters applied.
     pub matcher: Matcher,
+    /// Of each detection that filters narrow, by label: what it asks itself, and what they do.
+    pub filtered: BTreeMap<usize, Filtered>,
     /// The name of each detection, by label.
     pub detection_names: Vec<String>,
     /// The group-by names of each keyspace; rules that share one share the group's entry. An alias counts as a name.

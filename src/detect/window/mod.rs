@@ -23,7 +23,7 @@ pub(super) use distinct::DistinctWindow;
 pub(super) use firing::{Firing, Note};
 pub(super) use fresh::{Acquaintance, FreshWindow};
 pub(super) use labels::{LabelCounts, Share};
-pub(super) use neighbour::{ChangeWindow, PackedPlace, Place, VelocityWindow};
+pub(super) use neighbour::{ChangeWindow, Journey, PackedPlace, Place, VelocityWindow};
 pub(super) use numeric::{Packed, Percentile, RunningTotal, Total, TotalWindow, pack, unpack};
 pub(super) use ordered::OrderedWindow;
 pub(super) use series::{Bounds, Placed, Series};

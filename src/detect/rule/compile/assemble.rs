@@ -44,9 +44,12 @@ pub(super) fn rule_set(
         assembly.add(index);
     }
     let matched: Vec<Detection> = detections.iter().map(|lowered| lowered.matched.clone()).collect();
+    let labelled = detections.iter().enumerate();
+    let filtered = labelled.filter_map(|(label, lowered)| Some((label, lowered.filtered.clone()?)));
     let name = |lowered: &Lowered| documents[lowered.document].header.name.value.clone();
     RuleSet {
         matcher: Matcher::new(matched, &assembly.fields),
+        filtered: filtered.collect(),
         fields: assembly.fields,
         detection_names: detections.iter().map(name).collect(),
         keyspaces: assembly.keyspaces,

@@ -12,6 +12,7 @@ use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::{
     Comparison, Detection as Matched, Expr, LogSource, NumberLiteral, OneOf, Pattern, Test, TextRelation,
 };
+use crate::detect::rule::compiled::Filtered;
 use crate::detect::rule::document::{
     Body, Condition, Detection, Document, FieldSearch, Filter, LogSourceText, Operator, Quantifier, Search, shown,
 };
@@ -28,6 +29,8 @@ const TESTS_MAX: usize = 200_000;
 pub(super) struct Lowered {
     pub(super) document: usize,
     pub(super) matched: Matched,
+    /// What the matched expression is made of, if filters apply.
+    pub(super) filtered: Option<Filtered>,
 }
 
 /// Every detection, ordered by name, its filters included. Those with problems are left out.
@@ -45,10 +48,14 @@ pub(super) fn detections(
             Some(Body::Filter(filter)) => applies(filter, document),
             _ => false,
         });
-        let filters = applying.filter_map(|filter| exprs[*filter].clone());
-        let expr = Expr::All([expr.clone()].into_iter().chain(filters).collect()).simplified();
-        lowered
-            .push(Lowered { document: index, matched: Matched { logsource: logsource(&detection.logsource), expr } });
+        let name = |filter: usize| documents[filter].header.name.value.clone();
+        let filters: Vec<(String, Expr)> =
+            applying.filter_map(|filter| Some((name(*filter), exprs[*filter].clone()?))).collect();
+        let all = [expr].into_iter().chain(filters.iter().map(|(_, expr)| expr)).cloned();
+        let matched =
+            Matched { logsource: logsource(&detection.logsource), expr: Expr::All(all.collect()).simplified() };
+        let filtered = (!filters.is_empty()).then(|| Filtered { own: expr.clone(), filters });
+        lowered.push(Lowered { document: index, matched, filtered });
     }
     lowered.sort_by(|a, b| name(documents, a).cmp(name(documents, b)));
     lowered

@@ -68,6 +68,7 @@ fn no_rules() -> Arc<RuleSet> {
     Arc::new(RuleSet {
         fields: crate::detect::FieldTable::default(),
         matcher: crate::detect::matcher::Matcher::default(),
+        filtered: std::collections::BTreeMap::new(),
         detection_names: Vec::new(),
         keyspaces: Vec::new(),
         groupings: Vec::new(),

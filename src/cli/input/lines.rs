@@ -12,18 +12,25 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(in crate::cli) struct Line<'a> {
     /// Counted from 0, empty lines included.
-    pub(super) number: u64,
+    pub(in crate::cli) number: u64,
     /// Its bytes without the line feed; of a line longer than `line_bytes_max`, one byte more than that.
-    pub(super) bytes: &'a [u8],
+    pub(in crate::cli) bytes: &'a [u8],
     /// How long it really is.
-    pub(super) length: usize,
+    pub(in crate::cli) length: usize,
+}
+
+impl Line<'_> {
+    /// True if there is nothing on it.
+    pub(in crate::cli) fn is_blank(&self) -> bool {
+        self.bytes.len() == self.length && self.bytes.trim_ascii().is_empty()
+    }
 }
 
 /// Splits an input into lines and holds at most a read and one line of it in memory.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(in crate::cli) struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
     /// What of the buffer is read, but not yet handed out.
@@ -38,13 +45,13 @@ pub(super) struct Lines<R> {
 
 impl<R: Read> Lines<R> {
     /// The lines of `input`; of a longer one than `line_bytes_max`, only its beginning and its length.
-    pub(super) fn new(input: R, line_bytes_max: usize) -> Self {
+    pub(in crate::cli) fn new(input: R, line_bytes_max: usize) -> Self {
         let buffer = vec![0; 2 * READ_BYTES];
         Self { input, buffer, start: 0, end: 0, number: 0, line_bytes_max, dropped: 0, ended: false }
     }
 
     /// Reads once and hands every line that is complete now to `take`; false at the end of the input.
-    pub(super) fn read_batch(&mut self, mut take: impl FnMut(Line<'_>)) -> io::Result<bool> {
+    pub(in crate::cli) fn read_batch(&mut self, mut take: impl FnMut(Line<'_>)) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
         }

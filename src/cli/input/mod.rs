@@ -1,6 +1,8 @@
-//! The inputs of a replay: files and standard input, plain or compressed.
+//! Events from files and standard input, plain or compressed, line by line.
 //!
 //! Compression is told by the first bytes, not by the name, so that it works on standard input and under any name.
+
+pub(in crate::cli) mod lines;
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -12,6 +14,8 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 
 use crate::cli::Failure;
+use crate::detect::Origin;
+use lines::Lines;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -20,10 +24,10 @@ const MAGIC_BYTES: u64 = 4;
 
 /// The inputs in order, each known to exist.
 #[derive(Debug)]
-pub(super) struct Inputs {
+pub(in crate::cli) struct Inputs {
     sources: Vec<Source>,
     /// Bytes of all inputs as they lie on disk; none if one of them has no size.
-    pub(super) bytes_total: Option<u64>,
+    pub(in crate::cli) bytes_total: Option<u64>,
     read: Rc<Cell<u64>>,
 }
 
@@ -34,17 +38,17 @@ enum Source {
 }
 
 /// An opened input.
-pub(super) struct Input {
+pub(in crate::cli) struct Input {
     /// What its records' origins and all messages call it.
-    pub(super) name: Arc<str>,
+    pub(in crate::cli) name: Arc<str>,
     /// Its bytes, decompressed.
-    pub(super) reader: Box<dyn Read>,
+    pub(in crate::cli) reader: Box<dyn Read>,
 }
 
 impl Inputs {
     /// The inputs that were named, `-` and none at all being standard input. Looks at each, so that a slip in the last
     /// name does not come out after an hour.
-    pub(super) fn find(paths: &[PathBuf]) -> Result<Self, Failure> {
+    pub(in crate::cli) fn find(paths: &[PathBuf]) -> Result<Self, Failure> {
         let mut sources: Vec<_> = paths
             .iter()
             .map(|path| if path == Path::new("-") { Source::Standard } else { Source::File(path.clone()) })
@@ -64,17 +68,17 @@ impl Inputs {
     }
 
     /// Bytes read so far, as they lie on disk.
-    pub(super) fn bytes_read(&self) -> u64 {
+    pub(in crate::cli) fn bytes_read(&self) -> u64 {
         self.read.get()
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::cli) fn len(&self) -> usize {
         self.sources.len()
     }
 
     /// Opens one by its position.
-    pub(super) fn open(&self, index: usize) -> Result<Input, Failure> {
+    pub(in crate::cli) fn open(&self, index: usize) -> Result<Input, Failure> {
         let source = &self.sources[index];
         let unreadable = |error| Failure::unavailable(format!("{} cannot be read: {error}", source.name()));
         let plain: Box<dyn Read> = match source {
@@ -84,6 +88,42 @@ impl Inputs {
         let counted = Counted { inner: plain, read: Rc::clone(&self.read) };
         let reader = decompress(counted).map_err(unreadable)?;
         Ok(Input { name: source.name().into(), reader })
+    }
+
+    /// Hands every line that is not blank to `take`, with where it stands; of a line longer than `line_bytes_max`, one
+    /// byte more than that.
+    pub(in crate::cli) fn each_line(
+        &self,
+        line_bytes_max: usize,
+        mut take: impl FnMut(&Origin, &[u8]),
+    ) -> Result<(), Failure> {
+        for index in 0..self.len() {
+            let input = self.open(index)?;
+            let mut origin = Origin { topic: input.name, partition: 0, offset: 0 };
+            let mut lines = Lines::new(input.reader, line_bytes_max);
+            loop {
+                let more = lines.read_batch(|line| {
+                    origin.offset = line.number.cast_signed();
+                    if !line.is_blank() {
+                        take(&origin, line.bytes);
+                    }
+                });
+                match more {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        let message = format!("{} cannot be read to its end: {error}", origin.topic);
+                        return Err(Failure::unavailable(message));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True if one of them can be read only once.
+    pub(in crate::cli) fn has_standard(&self) -> bool {
+        self.sources.contains(&Source::Standard)
     }
 }
 

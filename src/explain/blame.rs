@@ -1,0 +1,132 @@
+//! Which question of a detection an event fails.
+
+use crate::detect::fields::{FieldTable, Slot};
+use crate::detect::matcher::{Expr, LogSource, Test};
+use crate::detect::rule::RuleSet;
+use crate::detect::value::Value;
+use crate::pipeline::Settings;
+
+use super::approach::Terms;
+use super::reason::Reason;
+
+/// Listed at most, of several values of which none matches.
+const LISTED_MAX: usize = 4;
+
+/// Why an event satisfies none of some detections: of several, the one that it satisfies most of.
+pub(super) fn blame(rules: &RuleSet, labels: &[usize], values: &[Value<'_>]) -> (Reason, String) {
+    let nearest = labels.iter().copied().max_by(|a, b| {
+        let share = |label: usize| satisfied(&rules.matcher.detection(label).expr, values);
+        // Of equals the first.
+        share(*a).total_cmp(&share(*b)).then_with(|| b.cmp(a))
+    });
+    let Some(label) = nearest else { return (Reason::NoMatch, String::new()) };
+    let (reason, why) = of_detection(rules, label, values);
+    let name = &rules.detection_names[label];
+    (reason, if labels.len() > 1 { format!("{name}: {why}") } else { why })
+}
+
+fn of_detection(rules: &RuleSet, label: usize, values: &[Value<'_>]) -> (Reason, String) {
+    let detection = rules.matcher.detection(label);
+    if !detection.logsource.admits(&LogSource::native()) {
+        return (Reason::NoMatch, "the rule's logsource is for other events".to_owned());
+    }
+    if let Some(filtered) = rules.filtered.get(&label)
+        && filtered.own.holds(values)
+    {
+        let guilty = filtered.filters.iter().find(|(_, expr)| !expr.holds(values));
+        return (Reason::Filtered, guilty.map_or_else(String::new, |(name, _)| format!("by {name}")));
+    }
+    let why = failing(&detection.expr, values, &rules.fields);
+    (Reason::NoMatch, why.unwrap_or_else(|| "the condition does not hold".to_owned()))
+}
+
+/// The share of an expression's outermost parts that hold.
+fn satisfied(expr: &Expr, values: &[Value<'_>]) -> f64 {
+    let Expr::All(parts) = expr else { return f64::from(u8::from(expr.holds(values))) };
+    let held = parts.iter().filter(|part| part.holds(values)).count();
+    #[expect(clippy::cast_precision_loss, reason = "an expression has few parts")]
+    let share = held as f64 / parts.len().max(1) as f64;
+    share
+}
+
+/// What in an expression does not hold, in words.
+fn failing(expr: &Expr, values: &[Value<'_>], fields: &FieldTable) -> Option<String> {
+    match expr {
+        Expr::All(parts) => {
+            parts.iter().find(|part| !part.holds(values)).and_then(|part| failing(part, values, fields))
+        }
+        Expr::Any(parts) => match alternatives(parts, fields) {
+            Some((path, wanted)) => Some(format!("{path} is none of {wanted}")),
+            None => parts.first().and_then(|part| failing(part, values, fields)),
+        },
+        Expr::Not(part) => holding(part, values, fields),
+        Expr::Test(slot, test) => Some(refused(*slot, test, values, fields)),
+    }
+}
+
+/// What in an expression holds though it must not.
+fn holding(expr: &Expr, values: &[Value<'_>], fields: &FieldTable) -> Option<String> {
+    match expr {
+        Expr::All(parts) => {
+            let told: Vec<String> = parts.iter().filter_map(|part| holding(part, values, fields)).collect();
+            (!told.is_empty()).then(|| told.join(" and "))
+        }
+        Expr::Any(parts) => parts.iter().find(|part| part.holds(values)).and_then(|part| holding(part, values, fields)),
+        Expr::Not(part) => failing(part, values, fields),
+        Expr::Test(slot, Test::Exists) => Some(format!("{} is there", fields.path(*slot))),
+        Expr::Test(slot, test) => Some(format!("{} {}, which is excluded", fields.path(*slot), wanted(test, fields))),
+    }
+}
+
+/// Alternatives for one field, listed.
+fn alternatives<'f>(parts: &[Expr], fields: &'f FieldTable) -> Option<(&'f str, String)> {
+    let Expr::Test(first, _) = parts.first()? else { return None };
+    let mut listed = Vec::new();
+    for part in parts {
+        match part {
+            Expr::Test(slot, test) if slot == first => listed.push(wanted(test, fields)),
+            _ => return None,
+        }
+    }
+    let rest = listed.len().saturating_sub(LISTED_MAX);
+    listed.truncate(LISTED_MAX);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    Some((fields.path(*first), format!("{}{more}", listed.join(", "))))
+}
+
+fn refused(slot: Slot, test: &Test, values: &[Value<'_>], fields: &FieldTable) -> String {
+    let path = fields.path(slot);
+    match (test, &values[slot.index()]) {
+        (Test::Null, _) => format!("{path} is there"),
+        (_, Value::Absent) => format!("{path} is missing"),
+        (Test::OneOf(texts), _) => {
+            let mut listed: Vec<&str> = texts.literals().take(LISTED_MAX + 1).collect();
+            let more = if listed.len() > LISTED_MAX { ", …" } else { "" };
+            listed.truncate(LISTED_MAX);
+            format!("{path} is none of {}{more}", listed.join(", "))
+        }
+        (test, _) => format!("{path} is not {}", wanted(test, fields)),
+    }
+}
+
+/// What a test asks, in words that follow `is not` or stand for themselves.
+fn wanted(test: &Test, fields: &FieldTable) -> String {
+    match test {
+        Test::Text(pattern) => pattern.literal().map_or_else(|| pattern.to_string(), str::to_owned),
+        Test::Number(number) => number.canonical.to_string(),
+        test => test.canonical(fields),
+    }
+}
+
+/// The group-by fields that a match lacks, under the first of its labels.
+pub(super) fn missing_keys(terms: &Terms<'_>, labels: u32, values: &[Value<'_>], settings: &Settings) -> String {
+    let bit = labels.trailing_zeros() as usize;
+    let Some(input) = terms.rule.inputs.get(bit) else { return String::new() };
+    let is_placeholder = |text: &str| settings.placeholders.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let slots = &terms.rules.groupings[input.grouping].slots;
+    let lacks = |slot: &&Slot| {
+        let elements = values[slot.index()].elements();
+        !elements.iter().any(|element| element.key_text().is_some_and(|text| !is_placeholder(&text)))
+    };
+    slots.iter().filter(lacks).map(|slot| terms.rules.fields.path(*slot)).collect::<Vec<_>>().join(", ")
+}
