@@ -81,3 +81,30 @@ impl Evictions {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::limits::Limits;
+    use crate::detect::outcome::Outcome;
+    use crate::detect::rule::{Options, compile};
+    use crate::detect::state::PartitionState;
+    use crate::detect::time::Span;
+
+    #[test]
+    fn an_order_does_not_grow_while_groups_are_forgotten_and_come_again() {
+        let rules = compile(&[], &Options::default()).expect("no rules are valid").rules;
+        let limits = Limits { groups: 2, ..Limits::default() };
+        let (mut state, mut outcome) = (PartitionState::new([0; 4]), Outcome::new(&rules));
+        let mut longest = 0;
+        for round in 0..1_000_i64 {
+            // Every hour as many as may be held, and in the first one more, so that there is an order.
+            for number in 0..if round == 0 { 3 } else { 2_u8 } {
+                state.add_group(&[0, 0, number], &[], (&limits, Span::ZERO), &mut outcome);
+            }
+            longest = longest.max(state.evictions.order.as_ref().map_or(0, BinaryHeap::len));
+            state.advance(Timestamp::from_millis(round * 3_600_000), Span::ZERO, &[]);
+        }
+        assert!((3..=2 * limits.groups + ORDER_MIN).contains(&longest), "{longest} places");
+    }
+}

@@ -83,6 +83,11 @@ impl Wheel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::limits::Limits;
+    use crate::detect::outcome::Outcome;
+    use crate::detect::rule::{Options, compile};
+    use crate::detect::state::PartitionState;
+    use crate::detect::time::Span;
 
     #[test]
     fn a_step_passes_when_the_next_begins() {
@@ -101,5 +106,17 @@ mod tests {
         assert_eq!(step_of(Timestamp::EVENT_MIN), 0);
         assert_eq!(start_of(step_of(Timestamp::EVENT_MAX)).since(Timestamp::EVENT_MAX).millis(), 0);
         assert_eq!(step_of(Timestamp::from_millis(i64::MAX)), WheelStep::MAX);
+    }
+
+    #[test]
+    fn groups_that_come_and_go_leave_nothing_behind() {
+        let rules = compile(&[], &Options::default()).expect("no rules are valid").rules;
+        let limits = Limits { groups: 2, ..Limits::default() };
+        let (mut state, mut outcome) = (PartitionState::new([0; 4]), Outcome::new(&rules));
+        for number in 0..10_000_u32 {
+            state.add_group(&number.to_be_bytes(), &[], (&limits, Span::ZERO), &mut outcome);
+            assert!(state.wheel.entries <= 2 * limits.groups + ENTRIES_MIN);
+        }
+        assert_eq!(state.groups(), 2);
     }
 }

@@ -6,9 +6,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use tokenwatch::detect::Limits;
+use tokenwatch::pipeline::Settings;
 
 use crate::oracle::compare::holds;
 use crate::oracle::engine;
+use crate::oracle::model::{Condition, Event, Logic, Rule, SECOND};
+use crate::oracle::{WHO, with_detections};
 use crate::session::{Session, cases, compiled, settings, tight_limits};
 
 /// Before which events to stop: all of them, or some.
@@ -40,6 +44,44 @@ fn stopping_anywhere_changes_nothing() {
         prop_assert_eq!(undisturbed.tell(), stopped.tell());
         Ok(())
     });
+}
+
+/// The order of eviction is not written: it is made of the newest match times. A firing that is older than what its group
+/// has forgotten must not turn that time back, or an order made earlier would know better.
+#[test]
+fn an_order_of_eviction_made_before_the_stop_is_that_made_after_it() {
+    let hour = 3_600 * SECOND;
+    let alone = Logic::Absence { without: vec!["b".to_owned()], wait: hour };
+    let often = Logic::EventCount(Condition::gte(9.0));
+    let rules = with_detections(vec![
+        Rule::new("alone", alone, &["a"], 10 * SECOND).by(&[WHO]),
+        Rule::new("often", often, &["alone", "c"], 10 * SECOND).by(&[WHO]),
+    ]);
+    let event = |at: i64, mark, who| Event::new(at * SECOND).mark(mark).with(WHO, who);
+    let events = [
+        event(10, "a", "evicted-so-that-there-is-an-order"),
+        event(50, "a", "ann"),
+        event(70, "a", "bob"),
+        event(100, "c", "ann"),
+        event(110, "c", "cid"),
+        event(1_000, "a", "cid"),
+        // Both waits end, and ann's firing at 50 s finds nothing left of her event at 100 s.
+        event(3_700, "c", "dan"),
+    ];
+    let limits = Limits { groups: 3, ..Limits::default() };
+    let settings = Settings { limits, ..engine::settings(60 * SECOND, SECOND) };
+    let rules = engine::compiled(&rules).expect("valid rules");
+    let mut undisturbed = Session::new(&rules, &settings);
+    let mut stopped = Session::new(&rules, &settings);
+    for line in engine::records(&events) {
+        let snapshot = stopped.snapshot();
+        stopped.restart(&snapshot, 7);
+        undisturbed.decide(&line);
+        stopped.decide(&line);
+        assert_eq!(undisturbed.snapshot(), stopped.snapshot());
+    }
+    let evictions = undisturbed.tell().hits.iter().map(|(_, hits)| hits).sum::<u64>();
+    assert_eq!(evictions, 2);
 }
 
 /// Going on with nothing, from limits that are never hit, would prove nothing.
