@@ -14,6 +14,7 @@ mod explain;
 mod harness;
 mod invariants;
 mod limits;
+mod memory;
 mod oracle;
 mod pack;
 mod rule_problems;
@@ -21,3 +22,6 @@ mod service;
 mod session;
 mod snapshot;
 mod support;
+
+#[global_allocator]
+static ALLOCATOR: support::allocations::Counting = support::allocations::Counting;

@@ -104,7 +104,7 @@ impl GroupKeys {
             self.placeholders.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(&text))
         } else {
             let lower = text.to_lowercase();
-            self.placeholders.iter().any(|placeholder| *placeholder == lower)
+            self.placeholders.contains(&lower)
         };
         if is_placeholder {
             return None;

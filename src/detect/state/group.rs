@@ -51,6 +51,8 @@ impl Group {
                 (state, bytes)
             }
             Err(at) => {
+                // A rule sees a group for the first time once, and there are many groups: no room to spare.
+                self.rules.reserve_exact(1);
                 self.rules.insert(at, RuleState::new(index, rule));
                 (&mut self.rules[at], 0)
             }

@@ -4,6 +4,7 @@
 //! fixed time and hopes. A peer that is not installed skips the test loudly (`peer`); a peer that is there but fails is
 //! a failed test. Nothing here knows what tokenwatch should answer.
 
+pub mod allocations;
 pub mod children;
 pub mod exit;
 pub mod exposition;
@@ -13,4 +14,5 @@ pub mod peer;
 pub mod process;
 pub mod prometheus;
 pub mod scratch;
+pub mod shipped;
 pub mod wait;

@@ -1,0 +1,110 @@
+//! `tokenwatch_state_bytes` against the allocator's own figure: within a fifth of it, whatever the state is made of.
+
+use std::sync::Arc;
+
+use tokenwatch::detect::Origin;
+use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
+use tokenwatch::ingest::Record;
+use tokenwatch::pipeline::{BatchOutcome, Pipeline, Settings};
+use tokenwatch::traffic::{Traffic, TrafficConfig};
+
+use crate::support::allocations::held;
+use crate::support::shipped::shipped;
+
+fn rules(text: &str) -> Arc<RuleSet> {
+    let used = "
+---
+title: Used
+name: used
+logsource: {product: jwt, category: audit}
+detection: {selection: {event.action: token.validated}, condition: selection}
+";
+    let text = format!("{text}{used}");
+    Arc::new(compile(&[Source { path: "memory.yml", text: &text }], &Options::default()).expect("a valid rule").rules)
+}
+
+/// Decides events and compares what the state says of itself with what was allocated for it.
+fn check(name: &str, rules: &Arc<RuleSet>, events: impl Iterator<Item = String>) {
+    let mut pipeline = Pipeline::new(Arc::clone(rules), &Settings::default());
+    let mut outcome = BatchOutcome::new(rules);
+    let mut origin = Origin { topic: "audit".into(), partition: 0, offset: 0 };
+    let mut own = 0;
+    let mut around = |work: &mut dyn FnMut()| {
+        let before = held();
+        work();
+        own += held() - before;
+    };
+    let mut partition = None;
+    around(&mut || partition = Some(pipeline.partition([1, 2, 3, 4])));
+    let mut partition = partition.expect("just made");
+    for payload in events {
+        origin.offset += 1;
+        let record = Record { origin: &origin, timestamp: None, payload: Some(payload.as_bytes()) };
+        around(&mut || {
+            pipeline.decide(&mut partition, 0, &record, &mut outcome);
+            // Alerts are the batch's, not the state's.
+            outcome.clear();
+        });
+        assert!(outcome.rejected.is_empty(), "{:?}", outcome.rejected);
+    }
+    let counted = i64::try_from(partition.state_bytes()).expect("below 2^63");
+    let allocated = i64::try_from(own).expect("it fits");
+    let groups = partition.groups();
+    println!("{name}: {groups} groups, {counted} bytes counted, {allocated} allocated");
+    assert!(allocated > 100_000, "{name}: so small a state proves nothing: {allocated} bytes");
+    let off_percent = (counted - allocated) * 100 / allocated;
+    assert!(
+        off_percent.abs() < 20,
+        "{name}: {counted} bytes counted in {groups} groups, {allocated} allocated: {off_percent} % off"
+    );
+}
+
+fn used(count: usize, subjects: usize, value: impl Fn(usize) -> String) -> impl Iterator<Item = String> {
+    (0..count).map(move |number| {
+        let (subject, value) = (number % subjects, value(number));
+        format!(
+            r#"{{"@timestamp":{},"event":{{"action":"token.validated","outcome":"success"}},"jwt":{{"sub":"subject-{subject}"}},"service":{{"name":"orders"}},"source":{{"ip":"192.0.2.1","geo":{{"country_iso_code":"PT"}}}},"value":"{value}"}}"#,
+            1_700_000_000 + number / 100,
+        )
+    })
+}
+
+#[test]
+fn the_shipped_rules_over_generated_traffic() {
+    let mut traffic = Traffic::new(TrafficConfig::default()).expect("the defaults are valid");
+    let events = (0..30_000).map(|_| {
+        let mut event = Vec::new();
+        traffic.next_event(&mut event);
+        String::from_utf8(event).expect("JSON is UTF-8")
+    });
+    check("traffic", &shipped(), events.collect::<Vec<_>>().into_iter());
+}
+
+#[test]
+fn many_quiet_groups_under_the_shipped_rules() {
+    check("quiet", &shipped(), used(20_000, 20_000, |_| String::new()));
+}
+
+#[test]
+fn few_groups_with_long_windows() {
+    let rules = rules(
+        "
+title: Count
+correlation: {type: event_count, rules: [used], group-by: [jwt.sub], timespan: 1h, condition: {gte: 1000000}}
+",
+    );
+    check("long windows", &rules, used(60_000, 20, |_| String::new()));
+}
+
+#[test]
+fn values_short_and_long() {
+    let rules = rules(
+        "
+title: Count
+correlation: {type: value_count, rules: [used], group-by: [jwt.sub], timespan: 1h, condition: {field: value, gte: 1000000}}
+",
+    );
+    check("short values", &rules, used(30_000, 20, |number| format!("v{number}")));
+    check("long values", &rules, used(30_000, 20, |number| format!("{number}-{}", "long".repeat(20))));
+    check("few values", &rules, used(30_000, 10_000, |number| format!("v{}", number % 7)));
+}
