@@ -75,6 +75,16 @@ fn a_hop_of_the_least_distance_counts_and_a_shorter_one_does_not() {
 }
 
 #[test]
+fn a_hop_in_a_millisecond_less_than_the_timespan_counts() {
+    assert_eq!(alerts(&[hop(100.0, 1.0)], &[located(0, 0.0), located(7_199_999, 10.0)]).len(), 1);
+}
+
+#[test]
+fn a_hop_in_exactly_the_timespan_does_not() {
+    assert_eq!(alerts(&[hop(100.0, 1.0)], &[located(0, 0.0), located(7_200_000, 10.0)]), [""; 0]);
+}
+
+#[test]
 fn a_hop_of_no_distance_counts_where_none_is_asked_for() {
     let always =
         Rule { logic: Logic::GeoVelocity { min_distance_km: 0.0, condition: Condition::gte(0.0) }, ..hop(0.0, 0.0) };

@@ -39,6 +39,25 @@ fn numbers_exactly_the_timespan_apart_are_not() {
     assert_eq!(alerts(&[sum(Condition::gte(3.0))], &events), [""; 0]);
 }
 
+/// Three and, so much later, one: 2 on average and 3 at most where they are together.
+fn three_and_one(apart: i64) -> [Event; 2] {
+    [ann(0, "a").with("number", 3), ann(apart, "a").with("number", 1)]
+}
+
+#[test]
+fn a_mean_and_a_percentile_are_of_numbers_a_millisecond_less_than_the_timespan_apart() {
+    let (mean, greatest) = (mean(Condition(vec![("lt", 2.5)])), ranked(100, Condition::gte(3.0)));
+    assert_eq!(alerts(&[mean], &three_and_one(9_999)), ["r(ann)@9999 2"]);
+    assert_eq!(alerts(&[greatest], &three_and_one(9_999)), ["r(ann)@0 3", "r(ann)@9999 3"]);
+}
+
+#[test]
+fn a_mean_and_a_percentile_are_not_of_numbers_exactly_the_timespan_apart() {
+    let (mean, greatest) = (mean(Condition(vec![("lt", 2.5)])), ranked(100, Condition::gte(3.0)));
+    assert_eq!(alerts(&[mean], &three_and_one(10_000)), ["r(ann)@10000 1"]);
+    assert_eq!(alerts(&[greatest], &three_and_one(10_000)), ["r(ann)@0 3"]);
+}
+
 #[test]
 fn sums_are_in_the_order_of_time_as_doubles() {
     // 0.1 + 0.2 + 0.3 is 0.6000000000000001, 0.3 + 0.2 + 0.1 is 0.6.

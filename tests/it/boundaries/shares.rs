@@ -40,8 +40,12 @@ fn a_share_at_its_bound_holds_and_below_it_does_not() {
 }
 
 #[test]
-fn a_share_is_of_one_window() {
+fn a_share_is_of_matches_a_millisecond_less_than_the_timespan_apart() {
     assert_eq!(alerts(&[half(2)], &[both(0), ann(9_999, "a")]), ["r(ann)@9999 0.5"]);
+}
+
+#[test]
+fn a_share_is_not_of_matches_exactly_the_timespan_apart() {
     assert_eq!(alerts(&[half(2)], &[both(0), ann(10_000, "a")]), [""; 0]);
 }
 
