@@ -11,6 +11,7 @@ use std::time::Instant;
 use serde::Deserialize;
 use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
 use tokenwatch::detect::{Limits, Origin, Span};
+use tokenwatch::ingest::geo::Places;
 use tokenwatch::ingest::{Reader, Record};
 use tokenwatch::pipeline::{BatchOutcome, Pipeline, Settings};
 use tokenwatch::traffic::{Traffic, TrafficConfig};
@@ -214,13 +215,14 @@ fn rules() -> Arc<RuleSet> {
 
 /// The engine's own reading, without any decision.
 fn projected(events: &Events) -> f64 {
-    let mut reader = Reader::new(&rules().fields, &Limits::default(), Span::from_millis(300_000));
+    let places = Places::default();
+    let mut reader = Reader::new(&rules().fields, &Limits::default(), Span::from_millis(300_000), &places);
     let origin = Origin { topic: "audit".into(), partition: 0, offset: 0 };
     let mut values = Vec::new();
     let begun = Instant::now();
     for event in events.iter() {
         let record = Record { origin: &origin, timestamp: None, payload: Some(event) };
-        let _ = black_box(reader.read(&record, &mut values));
+        let _ = black_box(reader.read(&record, &places, &mut values));
         black_box(&values);
     }
     begun.elapsed().as_secs_f64()

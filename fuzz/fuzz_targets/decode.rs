@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tokenwatch::detect::{FieldTable, Limits, Origin, Span};
+use tokenwatch::ingest::geo::Places;
 use tokenwatch::ingest::{Reader, Record, Rejection};
 
 fuzz_target!(|payload: &[u8]| {
@@ -11,10 +12,11 @@ fuzz_target!(|payload: &[u8]| {
     for path in ["jwt.sub", "jwt", "jwt.scope", "jwt.missing_scope", "jwt.expired", "jwt.ttl_s", "url.path", "a.b.c"] {
         fields.slot(path);
     }
-    let mut reader = Reader::new(&fields, &Limits::default(), Span::ZERO);
+    let places = Places::default();
+    let mut reader = Reader::new(&fields, &Limits::default(), Span::ZERO, &places);
     let origin = Origin { topic: "audit".into(), partition: 0, offset: 0 };
     let record = Record { origin: &origin, timestamp: None, payload: Some(payload) };
-    let verdict = reader.read(&record, &mut Vec::new());
+    let verdict = reader.read(&record, &places, &mut Vec::new());
     if matches!(verdict, Err(Rejection::TooDeep { .. } | Rejection::TooLarge { .. })) {
         return;
     }

@@ -12,6 +12,8 @@ pub enum Number<'a> {
     Text(&'a str),
     /// A whole number that ingest computed.
     Integer(i64),
+    /// A number from a table that ingest looked into; finite.
+    Real(f64),
 }
 
 impl<'a> Number<'a> {
@@ -22,6 +24,7 @@ impl<'a> Number<'a> {
             Self::Text(text) => finite(text),
             #[expect(clippy::cast_precision_loss, reason = "rule arithmetic is IEEE double by definition")]
             Self::Integer(integer) => Some(integer as f64),
+            Self::Real(number) => Some(number),
         }
     }
 
@@ -31,6 +34,7 @@ impl<'a> Number<'a> {
     pub fn canonical(self) -> Cow<'a, str> {
         match self {
             Self::Integer(integer) => Cow::Owned(integer.to_string()),
+            Self::Real(number) => Cow::Owned(shortest(number)),
             Self::Text("-0") => Cow::Borrowed("0"),
             Self::Text(text) if is_integer(text) => Cow::Borrowed(text),
             Self::Text(text) => finite(text).map_or(Cow::Borrowed(text), |number| Cow::Owned(shortest(number))),
@@ -155,6 +159,8 @@ mod tests {
         assert_eq!(canonical("-0.0"), "0");
         assert_eq!(canonical("12345678901234567890123"), "12345678901234567890123");
         assert_eq!(canonical("1e999"), "1e999");
+        let looked_up = |number| Number::Real(number).canonical().into_owned();
+        assert_eq!([394_000.0, -0.0, 1.5].map(looked_up), ["394000", "0", "1.5"]);
     }
 
     #[test]

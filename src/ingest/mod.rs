@@ -4,6 +4,7 @@
 
 pub mod decode;
 mod derive;
+pub mod geo;
 pub mod reader;
 pub mod rejection;
 mod timestamp;

@@ -10,6 +10,7 @@ use crate::detect::value::Value;
 
 use super::decode::{Fault, Projection};
 use super::derive::Derivations;
+use super::geo::{Lookups, Places};
 use super::rejection::Rejection;
 use super::timestamp::Timestamps;
 
@@ -37,6 +38,7 @@ pub struct Decoded<'a> {
 #[derive(Debug)]
 pub struct Reader {
     projection: Projection,
+    lookups: Lookups,
     derivations: Derivations,
     timestamps: Timestamps,
     event_bytes_max: usize,
@@ -48,13 +50,16 @@ impl Reader {
     /// Deeper nesting than this is refused whatever the configuration says: decoding recurses.
     pub const EVENT_DEPTH_MAX: usize = 512;
 
-    /// A reader for the fields that a rule set reads.
+    /// A reader for the fields that a rule set reads. It will be given `places`, or later ones in their stead, to look
+    /// up what events lack.
     #[must_use]
-    pub fn new(fields: &FieldTable, limits: &Limits, future_skew_max: Span) -> Self {
+    pub fn new(fields: &FieldTable, limits: &Limits, future_skew_max: Span, places: &Places) -> Self {
         let mut fields = fields.clone();
+        let lookups = Lookups::new(&mut fields, places);
         let derivations = Derivations::new(&mut fields);
         Self {
             projection: Projection::new(&fields),
+            lookups,
             derivations,
             timestamps: Timestamps::default(),
             event_bytes_max: limits.event_bytes,
@@ -65,7 +70,12 @@ impl Reader {
 
     /// The event in a record, or why there is none. Fills `values` with one value per slot of the field table, and
     /// further ones behind them for the reader's own use.
-    pub fn read<'a>(&mut self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
+    pub fn read<'a>(
+        &mut self,
+        record: &Record<'a>,
+        places: &'a Places,
+        values: &mut Vec<Value<'a>>,
+    ) -> Result<Decoded<'a>, Rejection> {
         let payload = record.payload.ok_or(Rejection::Empty)?;
         if payload.len() > self.event_bytes_max {
             return Err(Rejection::TooLarge { bytes: payload.len(), bytes_max: self.event_bytes_max });
@@ -81,6 +91,7 @@ impl Reader {
         if values[Slot::EVENT_ACTION.index()].as_str().is_none_or(str::is_empty) {
             return Err(Rejection::NoAction);
         }
+        self.lookups.apply(places, values);
         self.derivations.apply(time, values);
         let id = match &values[Slot::EVENT_ID.index()] {
             Value::Text(Cow::Borrowed(id)) if !id.is_empty() => Cow::Borrowed(*id),
@@ -118,10 +129,11 @@ mod tests {
 
     fn read(payload: Option<&[u8]>, recorded_ms: Option<i64>) -> Result<(i64, String), Rejection> {
         let limits = Limits { event_bytes: 200, event_depth: 4, ..Limits::default() };
-        let mut reader = Reader::new(&FieldTable::default(), &limits, Span::from_millis(1_000));
+        let mut reader = Reader::new(&FieldTable::default(), &limits, Span::from_millis(1_000), &Places::default());
         let origin = Origin { topic: "audit".into(), partition: 3, offset: 4711 };
         let record = Record { origin: &origin, timestamp: recorded_ms.map(Timestamp::from_millis), payload };
-        let decoded = reader.read(&record, &mut Vec::new())?;
+        let places = Places::default();
+        let decoded = reader.read(&record, &places, &mut Vec::new())?;
         Ok((decoded.time.millis(), decoded.id.into_owned()))
     }
 

@@ -15,6 +15,7 @@ use crate::detect::state::PartitionState;
 use crate::detect::state::SnapshotError;
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
+use crate::ingest::geo::Places;
 use crate::ingest::reader::Decoded;
 use crate::ingest::{Disposition, Reader, Record, Rejection};
 
@@ -73,6 +74,7 @@ impl BatchOutcome {
 pub struct Pipeline {
     rules: Arc<RuleSet>,
     reader: Reader,
+    places: Arc<Places>,
     engine: Engine,
     /// Empty between records; kept for its memory.
     values: Vec<Value<'static>>,
@@ -85,9 +87,15 @@ pub struct Partition {
 }
 
 impl Pipeline {
-    /// A pipeline for a rule set.
+    /// A pipeline for a rule set, without tables to look places up in.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>, settings: &Settings) -> Self {
+        Self::with_places(rules, settings, Arc::default())
+    }
+
+    /// A pipeline for a rule set that looks up where events come from.
+    #[must_use]
+    pub fn with_places(rules: Arc<RuleSet>, settings: &Settings, places: Arc<Places>) -> Self {
         let engine = EngineSettings {
             lateness: settings.lateness,
             limits: settings.limits.clone(),
@@ -95,7 +103,8 @@ impl Pipeline {
             placeholders: settings.placeholders.clone(),
         };
         Self {
-            reader: Reader::new(&rules.fields, &settings.limits, settings.future_skew_max),
+            reader: Reader::new(&rules.fields, &settings.limits, settings.future_skew_max, &places),
+            places,
             engine: Engine::new(Arc::clone(&rules), engine),
             rules,
             values: Vec::new(),
@@ -106,6 +115,11 @@ impl Pipeline {
     #[must_use]
     pub const fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
+    }
+
+    /// From now on looks into these tables: newer databases of the kinds that it was made with.
+    pub fn set_places(&mut self, places: Arc<Places>) {
+        self.places = places;
     }
 
     /// Fresh state for a partition. No result depends on `hash_seed`; it keeps attackers from choosing collisions.
@@ -145,7 +159,7 @@ impl Pipeline {
         outcome: &mut BatchOutcome,
     ) -> Disposition {
         let mut values = emptied(std::mem::take(&mut self.values));
-        let disposition = match self.reader.read(record, &mut values) {
+        let disposition = match self.reader.read(record, &self.places, &mut values) {
             Ok(Decoded { time, id }) => {
                 let event = Event { time, id: &id, origin: record.origin, values: &values };
                 match self.engine.process(&mut partition.state, &event, &mut outcome.detected) {

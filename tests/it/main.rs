@@ -11,6 +11,7 @@ mod deploy;
 mod determinism;
 mod docs;
 mod explain;
+mod geo;
 mod harness;
 mod invariants;
 mod limits;

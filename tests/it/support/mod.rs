@@ -9,6 +9,7 @@ pub mod children;
 pub mod exit;
 pub mod exposition;
 pub mod kafka;
+pub mod mmdb;
 pub mod net;
 pub mod peer;
 pub mod process;

@@ -74,7 +74,7 @@ fn write_value(value: &Value<'_>, writer: &mut Writer) {
             writer.byte(tag::INTEGER);
             writer.int(*integer);
         }
-        Value::Number(number @ Number::Text(_)) => {
+        Value::Number(number @ (Number::Text(_) | Number::Real(_))) => {
             writer.byte(tag::TEXT);
             writer.text(&number.canonical());
         }
