@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod explain;
+pub mod geo;
 pub mod http;
 pub mod ingest;
 pub mod kafka;

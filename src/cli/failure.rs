@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::config::rule_files::Unreadable;
+use crate::geo;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,18 @@ impl From<ConfigError> for Failure {
         match error {
             ConfigError::Unreadable(_) => Self::Unavailable(message),
             ConfigError::Invalid(_) => Self::Wrong(message),
+        }
+    }
+}
+
+/// As with the configuration: only where nothing is wrong but files that cannot be read, they stood in the way.
+impl From<Vec<geo::Problem>> for Failure {
+    fn from(problems: Vec<geo::Problem>) -> Self {
+        let message = problems.iter().map(geo::Problem::to_string).collect::<Vec<_>>().join("\n");
+        if problems.iter().all(|problem| matches!(problem, geo::Problem::Unreadable { .. })) {
+            Self::Unavailable(message)
+        } else {
+            Self::Wrong(message)
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Purpose};
 use crate::detect::rule::{Logic, Rule, RuleSet};
+use crate::geo::{self, Databases};
 use crate::http::{Server, Views};
 use crate::kafka::{KafkaTransport, Patience, Probe};
 use crate::service::{self, Remedy, Service, Workplace};
@@ -54,10 +56,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(Some(&arguments.config), Purpose::Service)?;
     telemetry::log::init(config.log);
     let rules = rules::load(&config.rules.paths, &config)?;
+    let databases = Databases::open(&config.geo)?;
     let runtime = control_plane()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let instance = Instance::bind(config, rules).await?;
+        let instance = Instance::bind(config, rules, databases).await?;
         info!("http://{} serves /metrics, /healthz and /readyz", instance.server.address());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = instance.run(async {
@@ -118,31 +121,32 @@ impl Signals {
 pub(super) struct Instance {
     config: Config,
     rules: Arc<RuleSet>,
+    databases: Databases,
     pub(super) views: Arc<Views>,
     pub(super) server: Server,
 }
 
 impl Instance {
     /// Takes the HTTP address; nothing runs yet.
-    pub(super) async fn bind(config: Config, rules: Arc<RuleSet>) -> Result<Self, Failure> {
+    pub(super) async fn bind(config: Config, rules: Arc<RuleSet>, databases: Databases) -> Result<Self, Failure> {
         let server = Server::bind(config.http.listen).await.map_err(Failure::unavailable)?;
         let views = Arc::new(Views::default());
         views.metrics.expect_topics(config.kafka.topics.iter().map(String::as_str));
         views.metrics.rules_in_force(&rules);
         views.metrics.count_reload(Reload::Success);
         views.rules.set(&rules);
-        Ok(Self { config, rules, views, server })
+        Ok(Self { config, rules, databases, views, server })
     }
 
     /// Runs until `stop`, or until the service cannot go on. Ends with everything committed unless it fails.
     pub(super) async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { config, rules, views, server } = self;
+        let Self { config, rules, databases, views, server } = self;
         let (close, closed) = oneshot::channel::<()>();
         let http = tokio::spawn(server.run(Arc::clone(&views), async {
             let _ = closed.await;
         }));
         tokio::pin!(stop);
-        let outcome = watch(&config, rules, &views, stop).await;
+        let outcome = watch(&config, rules, databases, &views, stop).await;
         // The server may have ended already; then nobody listens.
         let _ = close.send(());
         if let Ok(Err(error)) = http.await {
@@ -155,6 +159,7 @@ impl Instance {
 async fn watch(
     config: &Config,
     rules: Arc<RuleSet>,
+    databases: Databases,
     views: &Arc<Views>,
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> Result<(), Failure> {
@@ -174,12 +179,17 @@ async fn watch(
     let workplace = Workplace {
         rules: Arc::clone(&rules),
         settings: config.pipeline.clone(),
+        places: Arc::new(ArcSwap::new(Arc::clone(databases.places()))),
         group_id: config.kafka.group_id.clone(),
         views: Arc::clone(views),
     };
     let service = Service::start(&workplace, transports?)?;
     let (rules, workers) = (counted(rules.rules.len(), "rule"), counted(config.kafka.workers, "worker"));
+    for database in databases.describe() {
+        info!("{database} is in force");
+    }
     info!(group = config.kafka.group_id, topics = config.kafka.topics.join(" "), "watching: {rules}, {workers}");
+    let renewing = tokio::spawn(geo::watch(databases, workplace.places));
     let looking = tokio::spawn(look_for_brokers(probe, Arc::clone(views)));
     let stopper = service.stop();
     let mut working = spawn_blocking(move || service.wait());
@@ -191,6 +201,7 @@ async fn watch(
         }
     };
     looking.abort();
+    renewing.abort();
     ended.map_err(|_| Failure::unavailable("the wait for the workers panicked"))??;
     info!("stopped; everything is committed");
     Ok(())

@@ -49,6 +49,8 @@ pub struct Config {
     pub rules: RuleSettings,
     /// `time`, `limits`, `alerts` and `rules.placeholders`.
     pub pipeline: pipeline::Settings,
+    /// `geo`.
+    pub geo: GeoSettings,
     /// `http`.
     pub http: HttpSettings,
     /// `log`.
@@ -62,6 +64,15 @@ pub struct RuleSettings {
     pub paths: Vec<PathBuf>,
     /// Folders with the `NAME.txt` lists of the modifier `expand`; none: see [`rule_files::list_folders`].
     pub lists: Vec<PathBuf>,
+}
+
+/// The checked section `geo`: databases in MaxMind's format. The files have not been looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GeoSettings {
+    /// A City database.
+    pub city_db: Option<PathBuf>,
+    /// An ASN database.
+    pub asn_db: Option<PathBuf>,
 }
 
 /// The checked section `http`.
@@ -166,6 +177,8 @@ impl Config {
         reader.set_paths("rules.paths", &mut config.rules.paths);
         reader.set_paths("rules.lists", &mut config.rules.lists);
         config.pipeline = pipeline_settings(reader);
+        reader.set_path("geo.city_db", &mut config.geo.city_db);
+        reader.set_path("geo.asn_db", &mut config.geo.asn_db);
         reader.set("http.listen", &mut config.http.listen);
         reader.set("log.level", &mut config.log.level);
         reader.set("log.format", &mut config.log.format);

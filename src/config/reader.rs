@@ -9,10 +9,10 @@ use config::{Map, Value, ValueKind};
 use serde_json::{Value as Json, json};
 
 use super::problem::{ConfigError, Problem, nearest};
-use super::setting::{Fault, Setting};
+use super::setting::{Fault, Setting, wrong_type};
 
 /// Keys and sections that the documentation promises for later versions.
-const PLANNED: [&str; 10] = [
+const PLANNED: [&str; 9] = [
     "kafka.state_topic",
     "kafka.keyed_by",
     "rules.reload",
@@ -22,7 +22,6 @@ const PLANNED: [&str; 10] = [
     "state",
     "privacy",
     "tokens",
-    "geo",
 ];
 
 /// A value as it was written, and where.
@@ -100,6 +99,20 @@ impl Reader {
         match Vec::<String>::read(&given) {
             Ok(paths) => *target = paths.iter().map(|path| self.resolve(&given, path)).collect(),
             Err(fault) => self.reject(&given, fault),
+        }
+    }
+
+    /// [`Self::set_paths`] for one path that may be left out; `""` leaves it out.
+    pub(super) fn set_path(&mut self, key: &str, target: &mut Option<PathBuf>) {
+        self.schemas.insert(key.to_owned(), json!({ "type": "string" }));
+        let Some(given) = self.take(key) else { return };
+        match &given.value {
+            ValueKind::String(path) if path.trim().is_empty() => *target = None,
+            ValueKind::String(path) => *target = Some(self.resolve(&given, path)),
+            other => {
+                let fault = wrong_type(other, "a path");
+                self.reject(&given, fault);
+            }
         }
     }
 

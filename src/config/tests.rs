@@ -88,7 +88,7 @@ fn unknown_keys_name_the_nearest_known_one() {
     assert_eq!(
         problems(text, &[("TOKENWATCH_LOG__LEVLE", "info")]),
         [
-            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, http, log".to_owned(),
+            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, geo, http, log".to_owned(),
             "tokenwatch.toml | kafka.allowed_lateness | is not a known setting | did you mean time.allowed_lateness?".to_owned(),
             "tokenwatch.toml | kafka.topcis | is not a known setting | did you mean kafka.topics?".to_owned(),
             format!("tokenwatch.toml | limits.zebra | is not a known setting | limits has {limits}"),
@@ -102,10 +102,10 @@ fn unknown_keys_name_the_nearest_known_one() {
 fn keys_of_later_versions_say_so() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
-        problems("[kafka]\nstate_topic = \"s\"\n[geo]\ncity_db = \"x\"\n", &[]),
+        problems("[kafka]\nstate_topic = \"s\"\n[privacy]\npseudonymize = []\n", &[]),
         [
-            format!("tokenwatch.toml | geo | is not available in this version ({version}) | -"),
             format!("tokenwatch.toml | kafka.state_topic | is not available in this version ({version}) | -"),
+            format!("tokenwatch.toml | privacy | is not available in this version ({version}) | -"),
         ]
     );
 }
@@ -208,6 +208,21 @@ fn files_that_cannot_be_read_are_told_from_files_that_are_wrong() {
     assert!(matches!(Config::read(Some(&ini), [], Purpose::Offline), Err(ConfigError::Invalid(_))));
     let error = read("[kafka]\nsasl = \"hunter2\n", &[]).expect_err("not TOML").to_string();
     assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn databases_are_relative_to_the_file_and_may_be_left_out() {
+    let (folder, path) = file_with("c.toml", "[geo]\ncity_db = \"geo/city.mmdb\"\nasn_db = \"\"\n");
+    let geo = |environment: &[(&str, &str)]| {
+        Config::read(Some(&path), variables(environment), Purpose::Offline).expect("valid").geo
+    };
+    let city_db = Some(folder.path().join("geo/city.mmdb"));
+    assert_eq!(geo(&[]), GeoSettings { city_db: city_db.clone(), asn_db: None });
+    let from_environment = GeoSettings { city_db, asn_db: Some("asn.mmdb".into()) };
+    assert_eq!(geo(&[("TOKENWATCH_GEO__ASN_DB", "asn.mmdb")]), from_environment);
+    assert_eq!(geo(&[("TOKENWATCH_GEO__CITY_DB", "")]), GeoSettings::default(), "a variable can take it back");
+    let found = problems("[geo]\ncity_db = 1\n", &[]);
+    assert_eq!(found, ["tokenwatch.toml | geo.city_db | is a number, not a path | -"]);
 }
 
 const DOCUMENTED: &str = include_str!("../../deploy/tokenwatch.toml");

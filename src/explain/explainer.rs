@@ -13,6 +13,7 @@ use crate::detect::rule::compiled::{Input, Role};
 use crate::detect::rule::{Logic, RuleSet};
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
+use crate::ingest::geo::Places;
 use crate::ingest::{Disposition, Record};
 use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 
@@ -70,8 +71,14 @@ impl Explainer {
     /// For a rule of a set, which is watched together with those under it.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>, settings: &Settings, question: Question) -> Self {
+        Self::with_places(rules, settings, question, Arc::default())
+    }
+
+    /// The same with tables to look up where events come from.
+    #[must_use]
+    pub fn with_places(rules: Arc<RuleSet>, settings: &Settings, question: Question, places: Arc<Places>) -> Self {
         let (watched, beneath) = under(&rules, question.rule);
-        let pipeline = Pipeline::new(Arc::clone(&rules), settings);
+        let pipeline = Pipeline::with_places(Arc::clone(&rules), settings, places);
         let mut outcome = BatchOutcome::new(&rules);
         outcome.detected.watch = Some(Watch::of(&rules, watched));
         Self {
@@ -92,8 +99,9 @@ impl Explainer {
 
     /// The next record.
     pub fn take(&mut self, record: &Record<'_>) {
+        let places = Arc::clone(self.pipeline.places());
         let mut values = Vec::new();
-        if let Err(rejection) = self.pipeline.read(record, &mut values) {
+        if let Err(rejection) = self.pipeline.read(record, &places, &mut values) {
             if self.question.only.0.is_empty() {
                 self.events.total += 1;
                 self.exclusions.add(Reason::NotAnEvent, rejection.reason().to_owned(), record.origin);

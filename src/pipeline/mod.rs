@@ -139,9 +139,21 @@ impl Pipeline {
         PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state })
     }
 
+    /// The tables that it looks into.
+    #[must_use]
+    pub const fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
     /// What a record says, without deciding it: fills `values` with one value per slot of the rules' field table.
-    pub fn read<'a>(&mut self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<Decoded<'a>, Rejection> {
-        self.reader.read(record, values)
+    /// `places` are [`Self::places`], held by the caller, because values borrow from them.
+    pub fn read<'a>(
+        &mut self,
+        record: &Record<'a>,
+        places: &'a Places,
+        values: &mut Vec<Value<'a>>,
+    ) -> Result<Decoded<'a>, Rejection> {
+        self.reader.read(record, places, values)
     }
 
     /// Writes into `labels` which detections the values of a record satisfy.

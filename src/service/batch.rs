@@ -6,14 +6,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::detect::rule::RuleSet;
+use arc_swap::ArcSwap;
+
 use crate::detect::{Origin, Timestamp};
 use crate::ingest::Record;
-use crate::pipeline::{self, BatchOutcome, Partition, Pipeline};
-use crate::telemetry::{Dispositions, Metrics, PartitionState, Recorder};
+use crate::ingest::geo::Places;
+use crate::pipeline::{BatchOutcome, Partition, Pipeline};
+use crate::telemetry::{Dispositions, PartitionState, Recorder};
 
 use super::ledger::Ledger;
 use super::output::{Author, Output};
+use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
 
 /// A partition with its windows.
@@ -35,6 +38,7 @@ struct Owned {
 #[derive(Debug)]
 pub struct Batch {
     pipeline: Pipeline,
+    places: Arc<ArcSwap<Places>>,
     outcome: BatchOutcome,
     owned: Vec<Owned>,
     /// Index in `owned` of the record before: records come in runs.
@@ -52,9 +56,11 @@ pub struct Batch {
 impl Batch {
     /// A batch that owns no partition yet.
     #[must_use]
-    pub fn new(rules: &Arc<RuleSet>, settings: &pipeline::Settings, metrics: &Arc<Metrics>, author: Author) -> Self {
+    pub fn new(workplace: &Workplace, author: Author) -> Self {
+        let Workplace { rules, settings, places, views, .. } = workplace;
         Self {
-            pipeline: Pipeline::new(Arc::clone(rules), settings),
+            pipeline: Pipeline::with_places(Arc::clone(rules), settings, places.load_full()),
+            places: Arc::clone(places),
             outcome: BatchOutcome::new(rules),
             owned: Vec::new(),
             last: 0,
@@ -62,7 +68,7 @@ impl Batch {
             dead_letters: Vec::new(),
             causes: Vec::new(),
             records: 0,
-            recorder: metrics.recorder(rules),
+            recorder: views.metrics.recorder(rules),
             author,
         }
     }
@@ -94,6 +100,10 @@ impl Batch {
     /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner.
     pub fn decide(&mut self, incoming: &Incoming<'_>) {
         let Some(index) = self.find(incoming) else { return };
+        if self.records == 0 {
+            // What is in force now holds for the whole batch: none sees half of one table and half of the next.
+            self.pipeline.set_places(self.places.load_full());
+        }
         let owned = &mut self.owned[index];
         owned.origin.offset = incoming.offset;
         let record = Record { origin: &owned.origin, timestamp: incoming.timestamp, payload: incoming.payload };

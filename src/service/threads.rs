@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, unbounded};
 
 use crate::detect::rule::RuleSet;
 use crate::http::Views;
+use crate::ingest::geo::Places;
 use crate::pipeline::Settings;
 
 use super::batch::Batch;
@@ -24,6 +26,8 @@ pub struct Workplace {
     pub rules: Arc<RuleSet>,
     /// What decides besides rules.
     pub settings: Settings,
+    /// Where addresses are; what is stored there is used from the next batch on.
+    pub places: Arc<ArcSwap<Places>>,
     /// The consumer group.
     pub group_id: String,
     /// Where the workers leave what is to be seen.
@@ -57,7 +61,7 @@ impl Service {
         let mut threads = Vec::with_capacity(transports.len());
         for (number, transport) in transports.into_iter().enumerate() {
             let author = Author { group_id: workplace.group_id.clone(), worker: number };
-            let batch = Batch::new(&workplace.rules, &workplace.settings, &workplace.views.metrics, author);
+            let batch = Batch::new(workplace, author);
             let worker = Worker::new(number, transport, batch, Arc::clone(&workplace.views), Arc::clone(&stop));
             let report = report.clone();
             let body = move || {

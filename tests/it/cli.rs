@@ -3,7 +3,7 @@
 mod check;
 mod configuration;
 mod explain;
-mod fixture;
+pub mod fixture;
 mod generate;
 mod replay;
 mod schema;

@@ -1,7 +1,10 @@
 //! Places and networks of addresses, looked up in databases that the tests build.
 
+mod files;
 mod lookup;
 mod prefixes;
+mod replay;
+mod service;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use crate::config::{Config, HttpSettings, LogLevel, LogSettings};
 use crate::detect::Span;
 use crate::detect::rule::RuleSet;
+use crate::geo::Databases;
 use crate::http::Views;
 use crate::kafka::{EmbeddedBroker, Tail};
 use crate::telemetry;
@@ -90,7 +91,7 @@ async fn play(arguments: &Arguments, config: Config, rules: Arc<RuleSet>) -> Res
     let mut signals = Signals::new()?;
     let broker = config.kafka.bootstrap_servers[0].clone();
     let alerts_topic = config.kafka.alerts_topic.clone();
-    let instance = Instance::bind(config, Arc::clone(&rules)).await?;
+    let instance = Instance::bind(config, Arc::clone(&rules), Databases::default()).await?;
     let views = Arc::clone(&instance.views);
     let screen = Arc::new(Screen::new());
     screen.introduce(arguments, &rules, instance.server.address())?;

@@ -14,7 +14,9 @@ use crate::config::{Config, Purpose};
 use crate::detect::alert::{Alert, Group};
 use crate::detect::rule::RuleSet;
 use crate::explain::{Explainer, Made, Question};
+use crate::geo::Databases;
 use crate::ingest::Record;
+use crate::ingest::geo::Places;
 use crate::pipeline::{BatchOutcome, Pipeline};
 
 use super::input::Inputs;
@@ -67,15 +69,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::wrong("--alert reads its input twice: name files, standard input cannot be read again"));
     }
     let rules = rules::load(paths, &config)?;
+    let databases = Databases::open(&config.geo)?;
+    let places = databases.places();
     let shown = if let Some(id) = arguments.alert {
-        let made = made(id, &inputs, rules, &config)?;
+        let made = made(id, &inputs, rules, &config, places)?;
         match arguments.format {
             Format::Text => text::made(&made),
             Format::Json => pretty(&json!({ "alert": made.alert, "events": made.events })),
         }
     } else {
         let question = question(arguments, &rules)?;
-        let explanation = fed(Explainer::new(rules, &config.pipeline, question), &inputs, &config)?.finish();
+        let explainer = Explainer::with_places(rules, &config.pipeline, question, Arc::clone(places));
+        let explanation = fed(explainer, &inputs, &config)?.finish();
         match arguments.format {
             Format::Text => text::explanation(&explanation, arguments.groups),
             Format::Json => pretty(&explanation),
@@ -130,8 +135,15 @@ fn fed(mut explainer: Explainer, inputs: &Inputs, config: &Config) -> Result<Exp
 }
 
 /// Finds an alert in a first pass, and its events in a second.
-fn made(id: Uuid, inputs: &Inputs, rules: Arc<RuleSet>, config: &Config) -> Result<Made, Failure> {
-    let (found, alerts) = find(id, inputs, &rules, config)?;
+fn made(
+    id: Uuid,
+    inputs: &Inputs,
+    rules: Arc<RuleSet>,
+    config: &Config,
+    places: &Arc<Places>,
+) -> Result<Made, Failure> {
+    let pipeline = Pipeline::with_places(Arc::clone(&rules), &config.pipeline, Arc::clone(places));
+    let (found, alerts) = find(id, inputs, pipeline, config)?;
     let Some(alert) = found else {
         return Err(Failure::wrong(format!(
             "none of the {alerts} alerts has the id {id}: input, rules or configuration differ"
@@ -140,15 +152,16 @@ fn made(id: Uuid, inputs: &Inputs, rules: Arc<RuleSet>, config: &Config) -> Resu
     let is_of = |rule: &crate::detect::rule::Rule| Arc::ptr_eq(&rule.header, &alert.rule);
     let rule = rules.rules.iter().position(is_of).unwrap_or_default();
     let question = Question { rule, only: alert.group, alert: Some(id) };
-    let explainer = fed(Explainer::new(rules, &config.pipeline, question), inputs, config)?;
-    explainer.finish_alert().ok_or_else(|| Failure::unavailable("the input changed while it was read"))
+    let explainer = Explainer::with_places(rules, &config.pipeline, question, Arc::clone(places));
+    fed(explainer, inputs, config)?
+        .finish_alert()
+        .ok_or_else(|| Failure::unavailable("the input changed while it was read"))
 }
 
 /// The alert with an id, and how many there are in all.
-fn find(id: Uuid, inputs: &Inputs, rules: &Arc<RuleSet>, config: &Config) -> Result<(Option<Alert>, usize), Failure> {
-    let mut pipeline = Pipeline::new(Arc::clone(rules), &config.pipeline);
+fn find(id: Uuid, inputs: &Inputs, mut pipeline: Pipeline, config: &Config) -> Result<(Option<Alert>, usize), Failure> {
     let mut partition = pipeline.partition(rand::random());
-    let mut outcome = BatchOutcome::new(rules);
+    let mut outcome = BatchOutcome::new(pipeline.rules());
     let (mut found, mut count) = (None, 0);
     let mut look = |outcome: &mut BatchOutcome| {
         count += outcome.detected.alerts.len();

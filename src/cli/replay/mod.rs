@@ -8,12 +8,14 @@ mod summary;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 
 use crate::config::{Config, Purpose};
 use crate::detect::Origin;
+use crate::geo::Databases;
 use crate::ingest::{Record, Rejection};
 use crate::pipeline::{BatchOutcome, Partition, Pipeline};
 
@@ -52,7 +54,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let inputs = Inputs::find(&arguments.inputs)?;
     let rules = rules::load(paths, &config)?;
-    let mut replay = Replay::new(Pipeline::new(rules, &config.pipeline), config.pipeline.limits.event_bytes, &inputs);
+    let databases = Databases::open(&config.geo)?;
+    let pipeline = Pipeline::with_places(rules, &config.pipeline, Arc::clone(databases.places()));
+    let mut replay = Replay::new(pipeline, config.pipeline.limits.event_bytes, &inputs);
     for index in 0..inputs.len() {
         replay.read(inputs.open(index)?, &inputs)?;
     }

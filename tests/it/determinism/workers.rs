@@ -41,6 +41,7 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
     let workplace = Workplace {
         rules: Arc::clone(rules),
         settings: settings.clone(),
+        places: Arc::default(),
         group_id: "watch".to_owned(),
         views: Arc::clone(&views),
     };

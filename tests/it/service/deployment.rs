@@ -34,6 +34,7 @@ pub struct Deployment<'a> {
     folder: TempDir,
     properties: String,
     kafka: String,
+    sections: String,
 }
 
 impl<'a> Deployment<'a> {
@@ -60,6 +61,7 @@ impl<'a> Deployment<'a> {
             folder: scratch::dir("service"),
             properties: String::new(),
             kafka: String::new(),
+            sections: String::new(),
         }
     }
 
@@ -72,6 +74,12 @@ impl<'a> Deployment<'a> {
     /// Sets a key of the section `kafka`, its value as TOML writes it.
     pub fn kafka(mut self, key: &str, value: &str) -> Self {
         writeln!(self.kafka, "{key} = {value}").expect("a string takes all");
+        self
+    }
+
+    /// Adds a section of the configuration, as TOML writes it.
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
         self
     }
 
@@ -88,11 +96,11 @@ impl<'a> Deployment<'a> {
 
     /// The same for brokers elsewhere.
     pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
-        let Self { topics, alerts, dead_letters, group, properties, kafka, .. } = self;
+        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, .. } = self;
         let text = format!(
             "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
              dead_letter_topic = {dead_letters:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
-             [rules]\npaths = {RULES:?}\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n"
+             [rules]\npaths = {RULES:?}\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
         );
         let path = self.at("tokenwatch.toml");
         std::fs::write(&path, text).expect("the folder can be written");

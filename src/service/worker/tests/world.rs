@@ -15,6 +15,7 @@ use crate::pipeline::Settings;
 use crate::service::Failure;
 use crate::service::batch::Batch;
 use crate::service::output::{Author, Destination};
+use crate::service::threads::Workplace;
 use crate::service::transport::{
     Event, Hindrance, Incoming, Outgoing, PartitionId, Position, StartPosition, Ticket, Transport, Undelivered,
 };
@@ -92,7 +93,14 @@ impl Stage {
         let views = Arc::new(Views::default());
         let stop = Arc::new(AtomicBool::new(false));
         let author = Author { group_id: "watch".to_owned(), worker: 0 };
-        let batch = Batch::new(&no_rules(), &Settings::default(), &views.metrics, author);
+        let workplace = Workplace {
+            rules: no_rules(),
+            settings: Settings::default(),
+            places: Arc::default(),
+            group_id: author.group_id.clone(),
+            views: Arc::clone(&views),
+        };
+        let batch = Batch::new(&workplace, author);
         let transport = FakeTransport(Rc::clone(&world));
         let worker = Worker::new(0, transport, batch, Arc::clone(&views), Arc::clone(&stop));
         Self { worker, world, views, stop }
