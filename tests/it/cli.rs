@@ -1,6 +1,7 @@
 //! The commands that need neither Kafka nor a network, as a user runs them.
 
 mod check;
+mod compare;
 mod configuration;
 mod explain;
 pub mod fixture;

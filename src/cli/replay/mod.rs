@@ -3,6 +3,7 @@
 //! All inputs together are one partition, in the order in which they were named. Nothing is dropped in silence: what
 //! is no event is explained, the first few times for each reason, and counted.
 
+mod compare;
 mod report;
 mod summary;
 
@@ -37,7 +38,11 @@ pub struct Arguments {
     /// Configuration (.toml, .yaml); its rules count where --rules is not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How the summary on standard error looks
+    /// Rules to compare with, the old ones: says which alerts appear, disappear or change instead of printing them; may be
+    /// repeated
+    #[arg(long, value_name = "OLD_RULES")]
+    compare: Vec<PathBuf>,
+    /// How the summary on standard error looks, or the comparison
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Files with one JSON event a line, also as .gz or .zst; - or none is standard input
@@ -53,6 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::wrong("no rules were given: add --rules PATH, or rules.paths to the configuration"));
     }
     let inputs = Inputs::find(&arguments.inputs)?;
+    if !arguments.compare.is_empty() {
+        return compare::run((&arguments.compare, paths), &inputs, &config, arguments.format);
+    }
     let rules = rules::load(paths, &config)?;
     let databases = Databases::open(&config.geo)?;
     let pipeline = Pipeline::with_places(rules, &config.pipeline, Arc::clone(databases.places()));

@@ -61,6 +61,11 @@ impl Report {
         self.bar.suspend(|| say(format_args!("{input}:{line}: {rejection}{rest}")));
     }
 
+    /// Ends without a word.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Ends with the summary.
     pub(super) fn finish(&self, summary: &Summary, format: Format) {
         self.bar.finish_and_clear();
