@@ -36,16 +36,9 @@ pub(super) fn seal(spelled: &[u8], entry: &Lent<'_>, sources: &Sources, rules: &
     Kind::Group.seal(spelled, |writer| match entry {
         Entry::Held(group, waiting) => write_held((group, waiting), sources, rules, names, writer),
         Entry::Remains(memories) => {
+            let rule = |(rule, _): &(u16, AlertMemory)| usize::from(*rule);
             writer.byte(REMAINS);
-            write_parts(
-                memories,
-                names,
-                writer,
-                |(rule, _)| usize::from(*rule),
-                |(_, memory), writer| {
-                    write_memory(memory, writer);
-                },
-            );
+            write_parts(memories, names, writer, rule, |(_, memory), writer| write_memory(memory, writer));
         }
     })
 }
@@ -68,15 +61,10 @@ fn write_held(
         writer.byte(windows::kind(&rules.rules[state.rule()].logic));
         windows::write(&state.window, state.newest, writer);
     });
-    write_parts(
-        waiting,
-        names,
-        writer,
-        |waiting| waiting.rule,
-        |waiting, writer| {
-            waiting::write(waiting, &exhibits, &rules.fields, writer);
-        },
-    );
+    let rule = |waiting: &&Waiting| waiting.rule;
+    write_parts(waiting, names, writer, rule, |waiting, writer| {
+        waiting::write(waiting, &exhibits, &rules.fields, writer);
+    });
 }
 
 /// Writes parts that each belong to a rule.
@@ -142,8 +130,11 @@ impl Context<'_> {
             waiting::read((index, key), recalled, (&self.rules.fields, keeps_values), reader)
         })?;
         let Some(states) = states else { return Ok(None) };
-        let rule = |state: &RuleState| u16::try_from(state.rule()).expect("it was one");
-        Ok(Some(Entry::Held(Group::resumed(in_rule_order(states, rule), filed), waiting.unwrap_or_default())))
+        let states = in_rule_order(states, RuleState::rule);
+        if states.windows(2).any(|pair| pair[0].rule() == pair[1].rule()) {
+            return Err(reader.damage("a rule stands twice"));
+        }
+        Ok(Some(Entry::Held(Group::resumed(states, filed), waiting.unwrap_or_default())))
     }
 
     fn read_state(
@@ -187,7 +178,7 @@ fn read_memory(reader: &mut Reader<'_>) -> Result<AlertMemory, SnapshotError> {
 }
 
 /// Rules may be numbered otherwise than they were when their parts were written.
-fn in_rule_order<P>(mut parts: Vec<P>, rule: impl Fn(&P) -> u16) -> Vec<P> {
+fn in_rule_order<P, R: Ord>(mut parts: Vec<P>, rule: impl Fn(&P) -> R) -> Vec<P> {
     if !parts.is_sorted_by_key(&rule) {
         parts.sort_by_key(rule);
     }
