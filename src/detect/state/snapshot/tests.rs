@@ -2,7 +2,7 @@
 //! while nothing happens to their groups.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -16,7 +16,7 @@ use crate::detect::event::{Event, Origin};
 use crate::detect::limits::Limits;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Options, Source, compile};
-use crate::detect::state::wait;
+use crate::detect::state::{RuleState, wait};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::{Number, Value};
 
@@ -216,6 +216,43 @@ proptest! {
             world.take_all(&later);
         }
     }
+}
+
+/// A partition in which every type of rule holds something, a match waits, and an evicted group left something behind.
+fn every_type() -> World {
+    let mut world = World::new(5);
+    for number in 0..40_usize {
+        let pick = |few: &[&'static str], stride: usize| few[number / stride % few.len()];
+        let who = pick(&["ann", "bob", "cid", "dan\0"], 3);
+        world.take(&Step {
+            // At last a wait ends.
+            gap: if number == 36 { 60_000 } else { [400, 0, 15_000, 1][number % 4] },
+            delay: [0, 0, 300][number % 3],
+            // Dan never has company.
+            mark: if who == "dan\0" { "a" } else { pick(&["a", "ab", "b"], 2) },
+            who,
+            app: pick(&["web", "app"], 5),
+            number: i64::try_from(number % 7).expect("few"),
+        });
+    }
+    world
+}
+
+/// What was written by a release must be read by the next. If this fails, either the format changed (raise `FORMAT`
+/// and go on reading this one), or the versions of rules did, which forgets their windows at an upgrade.
+#[test]
+fn the_first_format_is_still_written_and_read() {
+    let world = every_type();
+    let (known, written) = (include_bytes!("tests/format_1.snapshot"), world.state.snapshot(&world.rules));
+    let state = PartitionState::restore(known, &world.rules, [5, 6, 7, 8]).expect("a snapshot of a known format");
+    assert_eq!(state.groups(), world.state.groups());
+    assert!(state.snapshot(&world.rules) == known, "what was read is not what is written");
+    assert!(written == known, "the same events make another snapshot than they did");
+    let is_waiting = state.waiting.iter().next().is_some();
+    assert!(is_waiting && state.evictions.remembered().next().is_some(), "the snapshot holds something of everything");
+    let held = state.groups.iter().flat_map(|group| group.states().iter().map(RuleState::rule).collect::<Vec<_>>());
+    let rules: BTreeSet<_> = held.collect();
+    assert_eq!(rules.len(), world.rules.rules.len(), "every rule holds something");
 }
 
 #[test]
