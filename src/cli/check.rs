@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -35,7 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(compiled) => (compiled.warnings, Some(compiled.rules.rules.len())),
         Err(problems) => (problems, None),
     };
-    let suites = texts.tests.iter().map(|path| Suite::load(path, &config)).collect::<Result<Vec<_>, _>>()?;
+    // Whether events are events has nothing to do with places.
+    let nowhere = Arc::default();
+    let load = |path| Suite::load(path, &config, &nowhere);
+    let suites = texts.tests.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     add_new(&mut problems, &suites);
     let sources: Vec<Source<'_>> = texts.sources().into_iter().chain(suites.iter().flat_map(Suite::sources)).collect();
     let shown = diagnostics::render(&problems, &sources, arguments.format);

@@ -1,13 +1,10 @@
 //! Runs cases in the pipeline, each on a partition of its own.
 
-use std::sync::Arc;
-
 use crate::detect::Origin;
 use crate::detect::alert::Alert;
 use crate::detect::outcome::RuleTally;
-use crate::detect::rule::RuleSet;
 use crate::ingest::{Record, Rejection};
-use crate::pipeline::{BatchOutcome, Pipeline, Settings};
+use crate::pipeline::{BatchOutcome, Pipeline};
 
 use super::compare::{Pair, pair_up};
 use super::document::Case;
@@ -50,10 +47,10 @@ pub struct Runner {
 impl Runner {
     /// For the rules of a test file, whose name the events' origins bear.
     #[must_use]
-    pub fn new(rules: Arc<RuleSet>, settings: &Settings, name: &str) -> Self {
-        let outcome = BatchOutcome::new(&rules);
+    pub fn new(pipeline: Pipeline, name: &str) -> Self {
+        let outcome = BatchOutcome::new(pipeline.rules());
         let origin = Origin { topic: name.into(), partition: 0, offset: 0 };
-        Self { pipeline: Pipeline::new(rules, settings), origin, outcome }
+        Self { pipeline, origin, outcome }
     }
 
     /// Runs a case from its first event until stream time has passed everything.

@@ -19,6 +19,7 @@ use clap::Args;
 
 use crate::config::{Config, Purpose, rule_files};
 use crate::detect::rule::{Problem, Source};
+use crate::geo::Databases;
 use crate::rule_test::{Case, Verdict};
 
 use super::{Failure, Format, counted, diagnostics, rules, say};
@@ -31,7 +32,7 @@ pub struct Arguments {
     /// Test files, and folders that are searched for them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Configuration (.toml, .yaml) with the lists and limits that the rules run with
+    /// Configuration (.toml, .yaml) with the lists, limits and databases that the rules run with
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Only tests with this in their names
@@ -90,6 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         // Before the tests, so that a wrong path does not come out after all of them.
         write_file(path, "")?;
     }
+    let databases = Databases::open(&config.geo)?;
     let wants_coverage = arguments.coverage || arguments.require_coverage;
     let mut coverage = if wants_coverage {
         Some(Coverage::of(found.clone(), &rules::options(&arguments.paths, &config)?)?)
@@ -98,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut results = Vec::new();
     for path in &found.tests {
-        let result = run_file(Suite::load(path, &config)?, arguments.run.as_deref());
+        let result = run_file(Suite::load(path, &config, databases.places())?, arguments.run.as_deref());
         if let Some(coverage) = &mut coverage {
             coverage.add(&result);
         }

@@ -11,6 +11,8 @@ use crate::config::rule_files;
 use crate::detect::rule::problem::Fault;
 use crate::detect::rule::reader::{Spanned, clip, near};
 use crate::detect::rule::{Code, Problem, RuleSet, Severity, Source};
+use crate::ingest::geo::Places;
+use crate::pipeline::Pipeline;
 use crate::rule_test::{self, Runner, TestFile};
 
 /// A test file and its rules.
@@ -34,7 +36,7 @@ pub(in crate::cli) struct Ready {
 
 impl Suite {
     /// Loads a test file. Only what the machine keeps from being read is a failure.
-    pub(in crate::cli) fn load(path: &Path, config: &Config) -> Result<Self, Failure> {
+    pub(in crate::cli) fn load(path: &Path, config: &Config, places: &Arc<Places>) -> Result<Self, Failure> {
         let mut suite = Self {
             path: path.display().to_string(),
             text: String::new(),
@@ -51,7 +53,7 @@ impl Suite {
         if suite.problems.is_empty() {
             suite.problems = problems;
             if let Some(file) = file {
-                suite.prepare(path, file, config)?;
+                suite.prepare(path, file, config, places)?;
             }
         }
         suite.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -59,7 +61,7 @@ impl Suite {
     }
 
     /// Compiles the rules and holds the tests against them, as far as that is possible.
-    fn prepare(&mut self, path: &Path, file: TestFile, config: &Config) -> Result<(), Failure> {
+    fn prepare(&mut self, path: &Path, file: TestFile, config: &Config, places: &Arc<Places>) -> Result<(), Failure> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut paths = Vec::new();
         for name in &file.rule_files {
@@ -75,7 +77,8 @@ impl Suite {
         match self.rule_texts.compile(&rules::options(&paths, config)?) {
             Ok(compiled) => {
                 let rules = Arc::new(compiled.rules);
-                let mut runner = Runner::new(Arc::clone(&rules), &config.pipeline, &self.path);
+                let pipeline = Pipeline::with_places(Arc::clone(&rules), &config.pipeline, Arc::clone(places));
+                let mut runner = Runner::new(pipeline, &self.path);
                 self.problems.extend(file.check(&rules, &mut runner));
                 if self.errors().next().is_none() {
                     self.ready = Some(Ready { file, rules, runner });

@@ -183,3 +183,23 @@ fn both_files_are_reported_at_once() {
         assert!(finished.stderr().contains(setting), "{}", finished.stderr());
     }
 }
+
+#[test]
+fn tests_beside_rules_and_comparisons_look_up_the_same_places() {
+    let folder = folder(VELOCITY, "[geo]\ncity_db = \"city.mmdb\"\n");
+    folder.write("city.mmdb", equator(5).bytes());
+    folder.write(
+        "rules_test.yml",
+        "rule_files: [rules.yml]\ntests:\n  - name: from one end to the other\n    \
+         defaults: {event.action: request, jwt.sub: ann}\n    \
+         events: [{at: 0s, event: {source.ip: 203.0.113.9}}, {at: 1h, event: {source.ip: '2001:db8::9'}}]\n    \
+         alerts: [{rule: found, at: 1h}]\n",
+    );
+    folder.run(&["test", "--config", "c.toml", "rules_test.yml"]).expect_code(0);
+    folder.run(&["test", "rules_test.yml"]).expect_code(1);
+    folder.write("old.yml", rule(VELOCITY).replace("gt: 900", "gt: 9000"));
+    folder.write("events.jsonl", from(0, "203.0.113.9") + &from(60, "2001:db8::9"));
+    let compare = [&REPLAY[..], &["--compare", "old.yml", "--format", "json", "events.jsonl"]].concat();
+    let comparison: Value = serde_json::from_str(folder.run(&compare).expect_code(0).stdout()).expect("JSON");
+    assert_eq!(comparison["rules"][0]["appears"], 1, "{comparison:#}");
+}

@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::detect::alert::{Alert, Group};
 use crate::detect::rule::{RuleHeader, RuleSet};
 use crate::detect::{Span, Timestamp};
+use crate::geo::Databases;
+use crate::ingest::geo::Places;
 use crate::ingest::{Disposition, Record};
 use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 
@@ -62,7 +64,8 @@ pub(super) fn run(
     format: Format,
 ) -> Result<(), Failure> {
     let sides = (rules::load(old, config)?, rules::load(new, config)?);
-    let replayed = replay(sides, inputs, config)?;
+    let databases = Databases::open(&config.geo)?;
+    let replayed = replay(sides, inputs, config, databases.places())?;
     let comparison = difference::compare(&replayed);
     let shown = match format {
         Format::Text => text::comparison(&comparison),
@@ -71,10 +74,15 @@ pub(super) fn run(
     anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))
 }
 
-fn replay((old, new): (Arc<RuleSet>, Arc<RuleSet>), inputs: &Inputs, config: &Config) -> Result<Replayed, Failure> {
+fn replay(
+    (old, new): (Arc<RuleSet>, Arc<RuleSet>),
+    inputs: &Inputs,
+    config: &Config,
+    places: &Arc<Places>,
+) -> Result<Replayed, Failure> {
     // Every firing that suppression let through is compared, but none of the evidence.
     let settings = Settings { evidence_max: 0, ..config.pipeline.clone() };
-    let (mut old, mut new) = (Side::new(old, &settings), Side::new(new, &settings));
+    let (mut old, mut new) = (Side::new(old, &settings, places), Side::new(new, &settings, places));
     let report = Report::new(inputs.bytes_total);
     let (mut records, mut late, mut no_events, mut first) = (0, 0, 0, None);
     inputs.each_line(config.pipeline.limits.event_bytes, |origin, line| {
@@ -107,8 +115,8 @@ fn replay((old, new): (Arc<RuleSet>, Arc<RuleSet>), inputs: &Inputs, config: &Co
 }
 
 impl Side {
-    fn new(rules: Arc<RuleSet>, settings: &Settings) -> Self {
-        let pipeline = Pipeline::new(Arc::clone(&rules), settings);
+    fn new(rules: Arc<RuleSet>, settings: &Settings, places: &Arc<Places>) -> Self {
+        let pipeline = Pipeline::with_places(Arc::clone(&rules), settings, Arc::clone(places));
         let partition = pipeline.partition(rand::random());
         Self { outcome: BatchOutcome::new(&rules), partition, pipeline, rules, raised: Vec::new() }
     }
