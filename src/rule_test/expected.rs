@@ -107,6 +107,12 @@ pub fn fact(alert: &Alert, key: &str) -> Json {
 }
 
 impl Expected {
+    /// The name of the rule.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule.value
+    }
+
     /// Whether an alert is as described.
     #[must_use]
     pub fn is_met_by(&self, alert: &Alert) -> bool {

@@ -14,6 +14,7 @@ pub use compare::Pair;
 pub use document::{Case, TestFile, read};
 pub use event::Rejected;
 pub use expected::{Expected, Fact, fact};
+pub use moment::since_start;
 pub use run::{Runner, Verdict};
 
 /// The keys that have a meaning, for whoever must list them.

@@ -14,6 +14,12 @@ pub(super) const START: Timestamp = Timestamp::EVENT_MIN;
 /// The units of a moment, in milliseconds. `ms` stands before `m`, which it begins with.
 const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// How long after the start of a test something happens.
+#[must_use]
+pub fn since_start(time: Timestamp) -> Span {
+    time.since(START)
+}
+
 /// Reads `70s`, `1m10s` or `250ms`; zero needs no unit.
 pub(super) fn read(node: &Node, key: &str) -> Result<Spanned<Span>, Fault> {
     let text = node.scalar_text().ok_or_else(|| reader::wrong_type(node, key, "a time such as 70s"))?;

@@ -1,10 +1,15 @@
 //! Runs cases in the pipeline, each on a partition of its own.
 
+use std::sync::Arc;
+
 use crate::detect::Origin;
-use crate::detect::alert::Alert;
+use crate::detect::alert::{Alert, Group};
 use crate::detect::outcome::RuleTally;
+use crate::detect::rule::RuleSet;
+use crate::explain::{Explainer, Explanation, Question};
+use crate::ingest::geo::Places;
 use crate::ingest::{Record, Rejection};
-use crate::pipeline::{BatchOutcome, Pipeline};
+use crate::pipeline::{BatchOutcome, Pipeline, Settings};
 
 use super::compare::{Pair, pair_up};
 use super::document::Case;
@@ -40,6 +45,8 @@ impl Verdict {
 #[derive(Debug)]
 pub struct Runner {
     pipeline: Pipeline,
+    settings: Settings,
+    places: Arc<Places>,
     origin: Origin,
     outcome: BatchOutcome,
 }
@@ -47,15 +54,30 @@ pub struct Runner {
 impl Runner {
     /// For the rules of a test file, whose name the events' origins bear.
     #[must_use]
-    pub fn new(pipeline: Pipeline, name: &str) -> Self {
+    pub fn new(rules: Arc<RuleSet>, settings: &Settings, places: &Arc<Places>, name: &str) -> Self {
+        let pipeline = Pipeline::with_places(rules, settings, Arc::clone(places));
         let outcome = BatchOutcome::new(pipeline.rules());
         let origin = Origin { topic: name.into(), partition: 0, offset: 0 };
-        Self { pipeline, origin, outcome }
+        Self { pipeline, settings: settings.clone(), places: Arc::clone(places), origin, outcome }
+    }
+
+    /// Why a rule, by its position in the set, did or did not fire in a case.
+    #[must_use]
+    pub fn explain(&self, case: &Case, rule: usize) -> Explanation {
+        let question = Question { rule, only: Group::default(), alert: None };
+        let rules = Arc::clone(self.pipeline.rules());
+        let mut explainer = Explainer::with_places(rules, &self.settings, question, Arc::clone(&self.places));
+        for (offset, (index, n)) in (0..).zip(schedule(&case.events)) {
+            let origin = Origin { offset, ..self.origin.clone() };
+            let payload = case.events[index].record(n);
+            explainer.take(&Record { origin: &origin, timestamp: None, payload: Some(&payload) });
+        }
+        explainer.finish()
     }
 
     /// Runs a case from its first event until stream time has passed everything.
     pub fn run(&mut self, case: &Case) -> Verdict {
-        let Self { pipeline, origin, outcome } = self;
+        let Self { pipeline, origin, outcome, .. } = self;
         let mut partition = pipeline.partition(HASH_SEED);
         let schedule = schedule(&case.events);
         for (position, (index, n)) in schedule.iter().enumerate() {
@@ -79,7 +101,7 @@ impl Runner {
 
     /// Why the first event of a series is none, if so.
     pub(super) fn probe(&mut self, series: &Series) -> Option<Rejection> {
-        let Self { pipeline, origin, outcome } = self;
+        let Self { pipeline, origin, outcome, .. } = self;
         let payload = series.record(0);
         let record = Record { origin, timestamp: None, payload: Some(&payload) };
         pipeline.decide(&mut pipeline.partition(HASH_SEED), 0, &record, outcome);

@@ -8,6 +8,8 @@ use serde_json::Value as Json;
 use crate::detect::alert::Alert;
 use crate::rule_test::{Case, Expected, Pair, Verdict, fact};
 
+use super::Ran;
+
 /// More pairs than this are shown without those that are as expected.
 const CONTEXT_MAX: usize = 12;
 /// What is shown of an alert that nobody expected.
@@ -18,7 +20,8 @@ const EXTRA: Style = AnsiColor::Green.on_default();
 const SAME: Style = Style::new().dimmed();
 
 /// What is wrong with the alerts and events of a failed test, a line each.
-pub(super) fn lines(case: &Case, verdict: &Verdict) -> Vec<String> {
+pub(super) fn lines(case: &Case, ran: &Ran) -> Vec<String> {
+    let verdict = &ran.verdict;
     let mut lines: Vec<String> = verdict
         .rejected
         .iter()
@@ -41,6 +44,7 @@ pub(super) fn lines(case: &Case, verdict: &Verdict) -> Vec<String> {
     if hidden > 0 {
         lines.push(format!("and {} as expected", count(hidden)));
     }
+    lines.extend(ran.hints.iter().cloned());
     lines
 }
 

@@ -45,6 +45,7 @@ fn of_case((case, ran): (&Case, &Ran)) -> Json {
         "events": verdict.events,
         "rejected": rejected.collect::<Json>(),
         "differences": differences.collect::<Json>(),
+        "hints": ran.hints,
     })
 }
 

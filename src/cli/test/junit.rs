@@ -51,7 +51,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, result: &FileResult) -> std::io::Result<(
             test_case(writer, &path, "the file can run", Duration::ZERO, Some(("error", &text)))?;
         }
         for (case, ran) in result.cases() {
-            let failure = (!ran.verdict.is_pass()).then(|| difference::lines(case, &ran.verdict).join("\n"));
+            let failure = (!ran.verdict.is_pass()).then(|| difference::lines(case, ran).join("\n"));
             let verdict = failure.as_deref().map(|failure| ("failure", failure));
             test_case(writer, &path, &case.name, ran.took, verdict)?;
         }

@@ -5,6 +5,7 @@
 
 mod coverage;
 mod difference;
+mod hint;
 mod json;
 mod junit;
 mod show;
@@ -63,6 +64,8 @@ struct Ran {
     /// Its position in the file.
     index: usize,
     verdict: Verdict,
+    /// What may help with a failure, a line each.
+    hints: Vec<String>,
     took: Duration,
 }
 
@@ -119,12 +122,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn run_file(mut suite: Suite, wanted: Option<&str>) -> FileResult {
     let mut ran = Vec::new();
-    if let Some(ready) = &mut suite.ready {
+    if let Some(ready) = suite.ready.as_mut() {
         let is_wanted = |case: &Case| wanted.is_none_or(|wanted| case.name.contains(wanted));
         for (index, case) in ready.file.cases.iter().enumerate().filter(|(_, case)| is_wanted(case)) {
             let started = Instant::now();
             let verdict = ready.runner.run(case);
-            ran.push(Ran { index, verdict, took: started.elapsed() });
+            let took = started.elapsed();
+            let hints = hint::hints(case, &verdict, ready);
+            ran.push(Ran { index, verdict, hints, took });
         }
     }
     FileResult { suite, ran }

@@ -22,7 +22,7 @@ fn of_file(result: &FileResult) -> String {
             continue;
         }
         lines.push(format!("  {FAILED}FAIL{FAILED:#}  {} ({path}:{})", case.name, case.line()));
-        lines.extend(difference::lines(case, &ran.verdict).iter().map(|line| format!("        {line}")));
+        lines.extend(difference::lines(case, ran).iter().map(|line| format!("        {line}")));
     }
     lines.join("\n") + "\n"
 }

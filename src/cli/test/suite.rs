@@ -12,7 +12,6 @@ use crate::detect::rule::problem::Fault;
 use crate::detect::rule::reader::{Spanned, clip, near};
 use crate::detect::rule::{Code, Problem, RuleSet, Severity, Source};
 use crate::ingest::geo::Places;
-use crate::pipeline::Pipeline;
 use crate::rule_test::{self, Runner, TestFile};
 
 /// A test file and its rules.
@@ -77,8 +76,7 @@ impl Suite {
         match self.rule_texts.compile(&rules::options(&paths, config)?) {
             Ok(compiled) => {
                 let rules = Arc::new(compiled.rules);
-                let pipeline = Pipeline::with_places(Arc::clone(&rules), &config.pipeline, Arc::clone(places));
-                let mut runner = Runner::new(pipeline, &self.path);
+                let mut runner = Runner::new(Arc::clone(&rules), &config.pipeline, places, &self.path);
                 self.problems.extend(file.check(&rules, &mut runner));
                 if self.errors().next().is_none() {
                     self.ready = Some(Ready { file, rules, runner });

@@ -270,3 +270,20 @@ fn the_example_of_the_readme_passes() {
     let finished = folder.run(&["test", "--require-coverage", "cross_service_fan_out_test.yml"]).expect_code(0);
     assert!(finished.stderr().contains("2 tests: 2 passed"), "{}", finished.stderr());
 }
+
+#[test]
+fn a_missing_alert_comes_with_the_nearest_that_its_rule_came() {
+    let folder = Folder::new();
+    let events = "{at: 0s, every: 1m, repeat: 2}, {at: 3m, event: {event.outcome: success}}";
+    folder.write("it_test.yml", one_test(events, ALERT));
+    let finished = folder.run(&["test", "it_test.yml"]).expect_code(1);
+    for part in [
+        "password_guessing came nearest at 1m for jwt.sub ann: 2 of 3 events",
+        "password_guessing: 1 do not match: event.outcome is not failure",
+    ] {
+        assert!(finished.stdout().contains(part), "{part} in {}", finished.stdout());
+    }
+    folder.write("it_test.yml", one_test("{at: 0s, event: {event.action: logn}}", ALERT));
+    let none = folder.run(&["test", "it_test.yml"]).expect_code(1);
+    assert!(none.stdout().contains("none of the 1 events counts"), "{}", none.stdout());
+}
