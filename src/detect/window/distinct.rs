@@ -1,5 +1,7 @@
 //! Distinct values in a window, by a running count per value.
 
+use smallvec::SmallVec;
+
 use crate::detect::time::{Span, Timestamp};
 
 use super::firing::Firing;
@@ -7,10 +9,13 @@ use super::series::{Bounds, Placed, Series};
 use super::slide::{Aggregate, Demand, Sliding};
 use super::values::{ValueHasher, ValueTable};
 
+/// By value; most groups show few, and those stand in the window itself.
+type Counts = SmallVec<[u32; 4]>;
+
 /// How many matches of the window hold each value, and how many values have any.
 #[derive(Clone, Debug, Default)]
 struct Distinct {
-    counts: Vec<u32>,
+    counts: Counts,
     distinct: u32,
 }
 
@@ -34,7 +39,7 @@ impl Aggregate for Distinct {
     }
 
     fn emptied(&self) -> Self {
-        Self { counts: vec![0; self.counts.len()], distinct: 0 }
+        Self { counts: Counts::from_elem(0, self.counts.len()), distinct: 0 }
     }
 }
 
@@ -64,7 +69,7 @@ impl Default for DistinctWindow {
 impl DistinctWindow {
     /// Over matches that were held before, each holding a value of the table.
     pub(in crate::detect) fn resumed(values: ValueTable, series: Series<u32>, timespan: Span) -> Self {
-        let none = Distinct { counts: vec![0; values.numbers()], distinct: 0 };
+        let none = Distinct { counts: Counts::from_elem(0, values.numbers()), distinct: 0 };
         Self { values, sliding: Sliding::resumed(series, timespan, none) }
     }
 
@@ -150,6 +155,8 @@ impl DistinctWindow {
 
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        self.sliding.heap_bytes() + self.sliding.newest.counts.capacity() * size_of::<u32>() + self.values.heap_bytes()
+        let counts = &self.sliding.newest.counts;
+        let counts_bytes = if counts.spilled() { counts.capacity() * size_of::<u32>() } else { 0 };
+        self.sliding.heap_bytes() + counts_bytes + self.values.heap_bytes()
     }
 }
