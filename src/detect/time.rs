@@ -19,6 +19,9 @@ impl Timestamp {
     /// Before every event.
     pub const BEFORE_ALL: Self = Self(i64::MIN / 4);
 
+    /// After every event and every wait.
+    pub const AFTER_ALL: Self = Self(i64::MAX / 4);
+
     /// A time from milliseconds since the epoch; any value, also outside what an event may carry.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

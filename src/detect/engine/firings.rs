@@ -35,7 +35,7 @@ pub(super) struct Firings {
     raised: Vec<(usize, Alert)>,
     sighting: Option<Sighting>,
     /// Rules and groups in which the match at hand waits for its companion.
-    waiting: Vec<(usize, Box<[u8]>, Timestamp)>,
+    waiting: Vec<(usize, Box<[u8]>)>,
 }
 
 impl Firings {
@@ -53,12 +53,12 @@ impl Firings {
         self.raised.push((rule, alert));
     }
 
-    pub(super) fn wait(&mut self, rule: usize, key: &[u8], time: Timestamp) {
-        self.waiting.push((rule, key.into(), time));
+    pub(super) fn wait(&mut self, rule: usize, key: &[u8]) {
+        self.waiting.push((rule, key.into()));
     }
 
     /// Hands over what waits.
-    pub(super) fn take_waiting(&mut self) -> Vec<(usize, Box<[u8]>, Timestamp)> {
+    pub(super) fn take_waiting(&mut self) -> Vec<(usize, Box<[u8]>)> {
         std::mem::take(&mut self.waiting)
     }
 
@@ -70,17 +70,22 @@ impl Firings {
         self.sighting.get_or_insert_with(|| subject.sighting()).clone()
     }
 
-    /// The firings that a rule counts, in order of rule and group, with the bits of the rule's inputs.
-    pub(super) fn read_by(&self, reader: &Rule) -> Vec<(Fired, u32)> {
+    /// The firings that a rule counts, in order of rule and group, with the bits of the rule's inputs and the rank of
+    /// each among the matches of this arrival. The event itself has rank 0.
+    pub(super) fn read_by(&self, reader: &Rule) -> Vec<(Fired, u32, u32)> {
+        if !reader.inputs.iter().any(|input| self.fired.iter().any(|fired| input.input == Input::Firing(fired.rule))) {
+            return Vec::new();
+        }
         let labels = |fired: &Fired| {
             let inputs = reader.inputs.iter().enumerate();
             let mine = inputs.filter(|(_, input)| input.input == Input::Firing(fired.rule));
             mine.fold(0u32, |labels, (bit, _)| labels | 1 << bit)
         };
-        let labelled = self.fired.iter().map(|fired| (fired.clone(), labels(fired)));
-        let mut read: Vec<_> = labelled.filter(|(_, labels)| *labels != 0).collect();
-        read.sort_by(|(a, _), (b, _)| (a.rule, &a.key).cmp(&(b.rule, &b.key)));
-        read
+        // Whatever fires later is of a rule as deep as the reader or deeper, and ranks behind.
+        let mut ranked: Vec<_> = self.fired.iter().collect();
+        ranked.sort_by_key(|fired| (fired.rule, &fired.key));
+        let ranked = ranked.into_iter().zip(1u32..).map(|(fired, rank)| (fired.clone(), labels(fired), rank));
+        ranked.filter(|(_, labels, _)| *labels != 0).collect()
     }
 
     /// Hands over the alerts in the order in which they are promised: chain depth and rule name, which is the order of

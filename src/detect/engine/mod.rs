@@ -105,8 +105,7 @@ impl Engine {
         self.decide_due(&rules, state, None, outcome);
     }
 
-    /// Decides each match whose wait ends before `time`, or all that wait if that is none. Groups are forgotten only
-    /// after that, so stream time stands still meanwhile.
+    /// Decides each match whose wait ends before `time`, or all that wait if that is none.
     fn decide_due(
         &mut self,
         rules: &RuleSet,
@@ -114,7 +113,8 @@ impl Engine {
         time: Option<Timestamp>,
         outcome: &mut Outcome,
     ) {
-        while let Some(waiting) = state.next_due(&rules.rules, time) {
+        state.end_waits(time);
+        while let Some(waiting) = state.next_due(&rules.rules) {
             self.firings.begin();
             self.keys.begin();
             let event = waiting.event();
@@ -182,9 +182,9 @@ impl Engine {
         subject: &Match<'_, '_>,
         outcome: &mut Outcome,
     ) {
-        for (fired, labels) in self.firings.read_by(&rules.rules[rule]) {
+        for (fired, labels, rank) in self.firings.read_by(&rules.rules[rule]) {
             let overlay = fired.overlay(rules);
-            let subject = subject.firing(fired.at, &overlay);
+            let subject = subject.firing((fired.at, rank), &overlay);
             self.arrive_by_label(rules, state, (rule, labels), &subject, outcome);
         }
     }

@@ -32,18 +32,20 @@ pub(super) struct Match<'e, 'o> {
     pub(super) time: Timestamp,
     /// The number of the event's source.
     source: u32,
+    /// Its place among the matches of one arrival: 0 for the event.
+    rank: u32,
     /// The group-by fields of the rule that fired, set to the group's values; none for an event.
     overlay: Option<&'o [(Slot, Value<'e>)]>,
 }
 
 impl<'e, 'o> Match<'e, 'o> {
     pub(super) const fn of_event(event: &'o Event<'e>, source: u32) -> Self {
-        Self { event, time: event.time, source, overlay: None }
+        Self { event, time: event.time, source, rank: 0, overlay: None }
     }
 
     /// The firing at `time` of a rule whose group-by fields have the values of `overlay`.
-    pub(super) const fn firing(&self, time: Timestamp, overlay: &'o [(Slot, Value<'e>)]) -> Self {
-        Self { time, overlay: Some(overlay), ..*self }
+    pub(super) const fn firing(&self, (time, rank): (Timestamp, u32), overlay: &'o [(Slot, Value<'e>)]) -> Self {
+        Self { time, rank, overlay: Some(overlay), ..*self }
     }
 
     pub(super) const fn is_firing(&self) -> bool {
@@ -77,6 +79,8 @@ struct Visit<'a, 'e, 'o> {
     key: &'a [u8],
     /// T - L.
     horizon: Timestamp,
+    /// The time that ends waits.
+    waits_end: Timestamp,
     hasher: ValueHasher,
 }
 
@@ -126,8 +130,9 @@ impl Engine {
         outcome: &mut Outcome,
     ) {
         let Self { settings, firings, plan, .. } = self;
-        let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
-        let visit = Visit { rules, plan, settings, subject, key, horizon, hasher };
+        let (horizon, waits_end, hasher) =
+            (state.horizon(settings.lateness), state.waits_end(), state.hasher().clone());
+        let visit = Visit { rules, plan, settings, subject, key, horizon, waits_end, hasher };
         let resize = if let Some(mut group) = state.find_group(key) {
             visit.steps(&mut group, readers, state.sources(), firings, outcome)
         } else {
@@ -136,8 +141,9 @@ impl Engine {
             visit.steps(&mut group, readers, state.sources(), firings, outcome)
         };
         state.resized(resize);
-        for (rule, key, time) in firings.take_waiting() {
-            let waiting = Waiting::new((rule, &key), time, subject.event, plan.is_read(rule));
+        for (rule, key) in firings.take_waiting() {
+            let match_place = (subject.time, subject.rank);
+            let waiting = Waiting::new((rule, &key), match_place, subject.event, plan.is_read(rule));
             state.wait(waiting, settings.limits.waiting, outcome);
         }
     }
@@ -159,8 +165,9 @@ impl Engine {
         if !window.is_alone(waiting.time, rule.timespan, wait(rule)) {
             return false;
         }
-        let (horizon, hasher) = (state.horizon(settings.lateness), state.hasher().clone());
-        let visit = Visit { rules, plan, settings, subject, key: &waiting.key, horizon, hasher };
+        let (horizon, waits_end, hasher) =
+            (state.horizon(settings.lateness), state.waits_end(), state.hasher().clone());
+        let visit = Visit { rules, plan, settings, subject, key: &waiting.key, horizon, waits_end, hasher };
         let firing = Firing { at: waiting.time, observed: 0.0, truncated: false, note: Note::None };
         let is_raised = visit.fire((held, waiting.rule), firing, state.sources(), firings, outcome);
         visit.noted((waiting.rule, 1), Fate::Awaited).write(Reading::default(), Some((firing, is_raised)), outcome);
@@ -205,8 +212,8 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
         let (state, before) = group.state(index, rule, horizon);
         let expired = horizon.min(horizon + self.settings.lateness - self.plan.lag(index)) - rule.timespan;
         let bounds = Bounds { timespan: rule.timespan, expired, entries_max: limits.window_entries.max(1) };
-        let stream_time = horizon + self.settings.lateness;
-        let frame = Frame { bounds, stream_time, horizon, values_max: limits.set_values.max(1), hasher: &self.hasher };
+        let waits_end = self.waits_end;
+        let frame = Frame { bounds, waits_end, horizon, values_max: limits.set_values.max(1), hasher: &self.hasher };
         let id = subject.fingerprint(labels);
         let arrival = Arrival { time: subject.time, id, labels, reading: read.lend() };
         let arrived = state.window.take(&arrival, &frame, rule);
@@ -215,7 +222,7 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
             state.newest = state.newest.max(subject.time);
             state.evidence.add(firings.sighting(subject), self.settings.evidence_max);
             if arrived.waits {
-                firings.wait(index, self.key, subject.time);
+                firings.wait(index, self.key);
             }
             if let Some(firing) = arrived.firing {
                 fired = Some((firing, self.fire((state, index), firing, sources, firings, outcome)));

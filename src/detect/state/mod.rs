@@ -45,10 +45,10 @@ pub struct PartitionState {
     evictions: Evictions,
     sources: Sources,
     waiting: WaitingRoom,
-    /// How many events have arrived.
+    /// T; ahead of it while the waits are decided that the next T ends, because groups are forgotten only after that.
+    waits_end: Timestamp,
+    /// How many events have arrived, and waits ended.
     arrivals: u64,
-    /// The number of the event at hand: the last to arrive, or the one whose wait has ended.
-    arrival: u64,
     bytes: usize,
 }
 
@@ -66,8 +66,8 @@ impl PartitionState {
             evictions: Evictions::default(),
             sources: Sources::default(),
             waiting: WaitingRoom::default(),
+            waits_end: Timestamp::BEFORE_ALL,
             arrivals: 0,
-            arrival: 0,
             bytes: 0,
         }
     }
@@ -97,8 +97,8 @@ impl PartitionState {
     /// Stream time advances to `time`, if that is later; groups past their time are swept.
     pub(super) fn advance(&mut self, time: Timestamp, lateness: Span, rules: &[Rule]) {
         self.stream_time = self.stream_time.max(time);
+        self.waits_end = self.stream_time;
         self.arrivals += 1;
-        self.arrival = self.arrivals;
         if self.wheel.advance(step_of(self.stream_time - lateness)) {
             self.sweep(rules);
         }
@@ -178,16 +178,26 @@ impl PartitionState {
 
     /// Lets a match of the event at hand wait for its companion.
     pub(super) fn wait(&mut self, mut waiting: Waiting, count_max: usize, outcome: &mut Outcome) {
-        waiting.arrival = self.arrival;
+        waiting.arrival = self.arrivals;
         if self.waiting.add(waiting, count_max) {
             outcome.hit(Limit::Waiting);
         }
     }
 
-    /// The next match whose wait ends before `time`, or any that waits if that is none.
-    pub(super) fn next_due(&mut self, rules: &[Rule], time: Option<Timestamp>) -> Option<Waiting> {
-        let due = self.waiting.next_due(rules, time)?;
-        self.arrival = due.arrival;
+    /// Waits that end before `time` are over, all of them if that is none; groups are not forgotten yet.
+    pub(super) fn end_waits(&mut self, time: Option<Timestamp>) {
+        self.waits_end = time.map_or(Timestamp::AFTER_ALL, |time| time.max(self.stream_time));
+    }
+
+    /// The time that ends waits.
+    pub(super) const fn waits_end(&self) -> Timestamp {
+        self.waits_end
+    }
+
+    /// The next match whose wait is over; what it causes arrives after everything so far.
+    pub(super) fn next_due(&mut self, rules: &[Rule]) -> Option<Waiting> {
+        let due = self.waiting.next_due(rules, self.waits_end)?;
+        self.arrivals += 1;
         Some(due)
     }
 

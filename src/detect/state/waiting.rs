@@ -14,8 +14,10 @@ pub(in crate::detect) struct Waiting {
     pub(in crate::detect) rule: usize,
     pub(in crate::detect) key: Box<[u8]>,
     pub(in crate::detect) time: Timestamp,
-    /// Number of the event among all that arrived.
+    /// Number of what brought it: an event, or another wait that ended.
     pub(in crate::detect) arrival: u64,
+    /// Its place among the matches of that arrival: the event is first, then come firings by rule and group.
+    pub(in crate::detect) rank: u32,
     id: Box<str>,
     origin: Origin,
     values: Vec<Value<'static>>,
@@ -25,12 +27,13 @@ impl Waiting {
     /// A match at `time` of an event, with the event's values if `keeps_values`.
     pub(in crate::detect) fn new(
         (rule, key): (usize, &[u8]),
-        time: Timestamp,
+        (time, rank): (Timestamp, u32),
         event: &Event<'_>,
         keeps_values: bool,
     ) -> Self {
         let values = if keeps_values { event.values.iter().map(owned).collect() } else { Vec::new() };
-        Self { rule, key: key.into(), time, arrival: 0, id: event.id.into(), origin: event.origin.clone(), values }
+        let (id, origin) = (event.id.into(), event.origin.clone());
+        Self { rule, key: key.into(), time, arrival: 0, rank, id, origin, values }
     }
 
     /// The event of the match.
@@ -58,18 +61,15 @@ fn owned(value: &Value<'_>) -> Value<'static> {
 pub(in crate::detect) struct WaitingRoom {
     rules: BTreeMap<usize, BTreeMap<Place, Waiting>>,
     count: usize,
-    /// How many have ever waited: an event and a firing of its own can wait side by side.
-    serial: u64,
 }
 
-/// Time, arrival, group, serial number.
-type Place = (Timestamp, u64, Arc<[u8]>, u64);
+/// Time, arrival and rank, group.
+type Place = (Timestamp, (u64, u32), Arc<[u8]>);
 
 impl WaitingRoom {
     /// Lets a match wait; at the limit the stalest goes, and true is returned.
     pub(in crate::detect) fn add(&mut self, waiting: Waiting, count_max: usize) -> bool {
-        self.serial += 1;
-        let place = (waiting.time, waiting.arrival, Arc::from(&*waiting.key), self.serial);
+        let place = (waiting.time, (waiting.arrival, waiting.rank), Arc::from(&*waiting.key));
         self.rules.entry(waiting.rule).or_default().insert(place, waiting);
         self.count += 1;
         let is_over = self.count > count_max;
@@ -89,14 +89,14 @@ impl WaitingRoom {
         Some(waiting)
     }
 
-    /// The next match whose wait ends before `stream_time`, or any if that is none: by time, arrival, rule name.
-    pub(in crate::detect) fn next_due(&mut self, rules: &[Rule], stream_time: Option<Timestamp>) -> Option<Waiting> {
+    /// The next match whose wait ends before `end`: by time, arrival, rule name, group.
+    pub(in crate::detect) fn next_due(&mut self, rules: &[Rule], end: Timestamp) -> Option<Waiting> {
         if self.count == 0 {
             return None;
         }
         let due = self.rules.iter().filter_map(|(rule, queue)| {
-            let (time, arrival, group, _) = queue.first_key_value()?.0;
-            let is_due = stream_time.is_none_or(|now| *time + wait(&rules[*rule]) < now);
+            let (time, arrival, group) = queue.first_key_value()?.0;
+            let is_due = *time + wait(&rules[*rule]) < end;
             is_due.then_some(((*time, *arrival, &rules[*rule].header.name, group), *rule))
         });
         let (_, rule) = due.min()?;
@@ -111,7 +111,7 @@ impl WaitingRoom {
     /// Forgets what waits for an evicted group: without its companions nothing can be said.
     pub(in crate::detect) fn forget(&mut self, key: &[u8]) {
         for queue in self.rules.values_mut() {
-            queue.retain(|(_, _, group, _), _| **group != *key);
+            queue.retain(|(_, _, group), _| **group != *key);
         }
         self.count = self.rules.values().map(BTreeMap::len).sum();
     }

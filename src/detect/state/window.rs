@@ -71,8 +71,8 @@ pub(in crate::detect) struct Reading<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::detect) struct Frame<'a> {
     pub(in crate::detect) bounds: Bounds,
-    /// T.
-    pub(in crate::detect) stream_time: Timestamp,
+    /// T, or the T to come while the waits that it ends are decided.
+    pub(in crate::detect) waits_end: Timestamp,
     /// T - L: no arrival that a window sees is older.
     pub(in crate::detect) horizon: Timestamp,
     pub(in crate::detect) values_max: usize,
@@ -320,7 +320,7 @@ fn miss(window: &mut AbsenceWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, ru
     let (placed, dropped) = window.place((arrival.time, arrival.id), is_companion, &frame.bounds);
     let is_missed = arrival.labels & labels_with(&rule.inputs, Role::Match) != 0;
     // Without a wait it decides on what has arrived; so does one that arrives when its wait is already over.
-    let decided_now = is_missed && (wait == Span::ZERO || arrival.time + wait < frame.stream_time);
+    let decided_now = is_missed && (wait == Span::ZERO || arrival.time + wait < frame.waits_end);
     let alone = decided_now && window.is_alone(arrival.time, rule.timespan, wait);
     let firing = Firing { at: arrival.time, observed: 0.0, truncated: false, note: Note::None };
     Arrived { waits: is_missed && !decided_now, ..Arrived::new(placed, dropped, alone.then_some(firing)) }

@@ -218,6 +218,46 @@ fn a_companion_of_another_group_is_none() {
     assert_eq!(alerts(&[absence(0)], &[bobs, ann(1, "a")]), ["r(ann)@1"]);
 }
 
+/// A rule that waits for `b` that long, by application.
+fn patient(name: &str, over: &str, wait: i64) -> Rule {
+    let logic = Logic::Absence { without: vec!["b".to_owned()], wait };
+    Rule::new(name, logic, &[over], 10 * SECOND).by(&["app"])
+}
+
+/// A rule `k` that fires for each application, and an event of two.
+fn two_firings() -> (Rule, Event) {
+    let k = Rule::new("k", Logic::EventCount(Condition::gte(1.0)), &["a"], SECOND).by(&["app"]);
+    (k, Event::new(0).mark("a").with("app", json!(["p", "q"])))
+}
+
+#[test]
+fn each_firing_arrives_by_itself_so_that_its_waits_end_together() {
+    let (k, event) = two_firings();
+    let rules = [k, patient("x", "k", SECOND), patient("y", "k", SECOND)];
+    let expected = ["x(p)@0", "y(p)@0", "x(q)@0", "y(q)@0"];
+    assert_eq!(alerts(&rules, std::slice::from_ref(&event)), expected);
+    assert_eq!(alerts(&rules, &[event, Event::new(1_001)]), expected);
+}
+
+#[test]
+fn a_wait_that_is_over_when_its_match_arrives_ends_then_and_there() {
+    let (k, event) = two_firings();
+    let outer = Rule { generate: true, ..patient("x", "y", 2 * SECOND) };
+    let rules = [k, patient("y", "k", SECOND), outer];
+    let expected = ["y(p)@0", "x(p)@0", "y(q)@0", "x(q)@0"];
+    assert_eq!(alerts(&rules, std::slice::from_ref(&event)), expected);
+    assert_eq!(alerts(&rules, &[event, Event::new(2_001)]), expected);
+}
+
+#[test]
+fn a_wait_that_is_not_over_ends_in_its_turn() {
+    let (k, event) = two_firings();
+    let outer = Rule { generate: true, ..patient("x", "y", 2 * SECOND) };
+    let rules = [k, patient("y", "k", SECOND), outer];
+    let expected = ["y(p)@0", "y(q)@0", "x(p)@0", "x(q)@0"];
+    assert_eq!(alerts(&rules, &[event, Event::new(2_000)]), expected);
+}
+
 #[test]
 fn waits_end_in_the_order_of_time_then_arrival() {
     let bob = Event::new(5).mark("a").with(WHO, "bob");

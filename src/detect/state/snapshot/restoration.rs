@@ -75,7 +75,7 @@ impl<'a> Restoration<'a> {
             let state = &mut self.state;
             state.stream_time = reader.time()?;
             state.arrivals = reader.uint()?;
-            state.arrival = state.arrivals;
+            state.waits_end = state.stream_time;
             let now = reader.short()?;
             self.check(now, reader)?;
             self.settle(now);

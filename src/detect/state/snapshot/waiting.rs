@@ -15,6 +15,7 @@ pub(super) fn write(waiting: &Waiting, exhibits: &Exhibits<'_>, fields: &FieldTa
     let event = waiting.event();
     writer.time(waiting.time);
     writer.uint(waiting.arrival);
+    writer.uint(u64::from(waiting.rank));
     writer.text(event.id);
     exhibits.write_origin(event.origin, writer);
     let held = || fields.paths().zip(event.values).filter(|(_, value)| **value != Value::Absent);
@@ -37,7 +38,7 @@ pub(super) fn read(
     if !time.is_event_time() {
         return Err(reader.damage("a match that waits has no time"));
     }
-    let arrival = reader.uint()?;
+    let (arrival, rank) = (reader.uint()?, reader.short()?);
     let id = reader.text()?;
     let origin = recalled.read_origin(reader)?;
     let mut values = vec![Value::Absent; if keeps_values { fields.len() } else { 0 }];
@@ -49,7 +50,7 @@ pub(super) fn read(
         }
     }
     let event = Event { time, id, origin: &origin, values: &values };
-    let mut waiting = Waiting::new((usize::from(rule), key), time, &event, keeps_values);
+    let mut waiting = Waiting::new((usize::from(rule), key), (time, rank), &event, keeps_values);
     waiting.arrival = arrival;
     Ok(waiting)
 }
