@@ -219,8 +219,9 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
         let arrived = state.window.take(&arrival, &frame, rule);
         let mut fired = None;
         if account(&arrived, index, outcome) {
+            let is_newest = subject.time >= state.newest;
             state.newest = state.newest.max(subject.time);
-            state.evidence.add(firings.sighting(subject), self.settings.evidence_max);
+            state.evidence.add(firings.sighting(subject), is_newest, self.settings.evidence_max);
             if arrived.waits {
                 firings.wait(index, self.key);
             }

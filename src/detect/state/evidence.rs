@@ -178,12 +178,10 @@ impl FromIterator<Sighting> for EvidenceRing {
 }
 
 impl EvidenceRing {
-    /// Adds a match; at `count_max` the oldest goes.
-    pub(in crate::detect) fn add(&mut self, sighting: Sighting, count_max: usize) {
-        let mut at = match self.newest.back() {
-            Some(last) if last.time > sighting.time => self.newest.partition_point(|held| held.time <= sighting.time),
-            _ => self.newest.len(),
-        };
+    /// Adds a match, which `is_newest` if none held is newer; at `count_max` the oldest goes.
+    pub(in crate::detect) fn add(&mut self, sighting: Sighting, is_newest: bool, count_max: usize) {
+        let mut at =
+            if is_newest { self.newest.len() } else { self.newest.partition_point(|held| held.time <= sighting.time) };
         // More than one goes where the ring was restored under a smaller maximum than it was filled under.
         while self.newest.len() >= count_max && at > 0 || self.newest.len() > count_max {
             self.pop();

@@ -60,8 +60,10 @@ pub(in crate::detect) enum Placed {
 pub(in crate::detect) struct Series<I> {
     pub(super) entries: VecDeque<Entry<I>>,
     clipped: Timestamp,
-    /// No match is older; kept here so that most arrivals need not look at the far end of the matches.
+    /// No match is older; this and the next are kept here so that most arrivals need not look at the matches.
     oldest: Timestamp,
+    /// The time of the newest match; before all without any.
+    newest: Timestamp,
 }
 
 impl<I: Copy> Default for Series<I> {
@@ -73,7 +75,12 @@ impl<I: Copy> Default for Series<I> {
 impl<I: Copy> Series<I> {
     /// No matches yet, room for some, and the time of the newest one that a limit dropped.
     pub(in crate::detect) fn resumed(clipped: Timestamp, capacity: usize) -> Self {
-        Self { entries: VecDeque::with_capacity(capacity), clipped, oldest: Timestamp::EVENT_MAX }
+        Self {
+            entries: VecDeque::with_capacity(capacity),
+            clipped,
+            oldest: Timestamp::EVENT_MAX,
+            newest: Timestamp::BEFORE_ALL,
+        }
     }
 
     /// Appends a match that is not older than any other.
@@ -89,6 +96,11 @@ impl<I: Copy> Series<I> {
     /// Time of the newest match that a limit dropped.
     pub(in crate::detect) const fn clipped(&self) -> Timestamp {
         self.clipped
+    }
+
+    /// The time of the newest match; before all without any.
+    pub(super) const fn newest(&self) -> Timestamp {
+        self.newest
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,14 +123,18 @@ impl<I: Copy> Series<I> {
 
     /// The position of the first match after `time`.
     pub(super) fn after(&self, time: Timestamp) -> usize {
-        match self.entries.back() {
-            Some(last) if last.time() > time => self.entries.partition_point(|entry| entry.time() <= time),
-            _ => self.entries.len(),
+        if time >= self.newest {
+            self.entries.len()
+        } else {
+            self.entries.partition_point(|entry| entry.time() <= time)
         }
     }
 
     /// True if a match of the same time and identity stands just before position `after`.
     pub(super) fn holds(&self, time: Timestamp, id: u64, after: usize, item: I) -> bool {
+        if time > self.newest {
+            return false;
+        }
         let wanted = Entry::new(time, id, item);
         let same_time = self.entries.range(..after).rev().take_while(|entry| entry.time() == time);
         same_time.into_iter().any(|entry| entry.is(&wanted))
@@ -127,6 +143,7 @@ impl<I: Copy> Series<I> {
     pub(super) fn insert(&mut self, at: usize, time: Timestamp, id: u64, item: I) {
         let entry = Entry::new(time, id, item);
         self.oldest = self.oldest.min(time);
+        self.newest = self.newest.max(time);
         if self.len() == self.entries.capacity() {
             // Most groups hold few matches, so the first steps are small.
             self.entries.reserve_exact((self.len() / 2).max(1));
@@ -149,7 +166,17 @@ impl<I: Copy> Series<I> {
 
     /// Removes and returns the stalest match.
     pub(super) fn pop(&mut self) -> Option<(Timestamp, I)> {
-        self.entries.pop_front().map(|entry| (entry.time(), entry.item))
+        let stalest = self.entries.pop_front()?;
+        if self.entries.is_empty() {
+            self.newest = Timestamp::BEFORE_ALL;
+        }
+        Some((stalest.time(), stalest.item))
+    }
+
+    /// Keeps the matches that `is_kept`, which is asked of each in order.
+    pub(super) fn retain(&mut self, is_kept: impl FnMut(&Entry<I>) -> bool) {
+        self.entries.retain(is_kept);
+        self.newest = self.entries.back().map_or(Timestamp::BEFORE_ALL, Entry::time);
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

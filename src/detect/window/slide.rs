@@ -133,7 +133,7 @@ impl<A: Aggregate> Sliding<A> {
     /// Over matches that were held before; `empty` is the aggregate over none.
     pub(in crate::detect) fn resumed(series: Series<A::Item>, timespan: Span, empty: A) -> Self {
         let mut resumed = Self { series, start_time: Timestamp::BEFORE_ALL, start: 0, newest: empty };
-        resumed.start = resumed.series.after(resumed.newest_end() - timespan);
+        resumed.start = resumed.series.after(resumed.series.newest() - timespan);
         for entry in resumed.series.entries.range(resumed.start..) {
             resumed.newest.enter(entry.item);
         }
@@ -187,7 +187,7 @@ impl<A: Aggregate> Sliding<A> {
         }
         let is_newest = at == self.series.len();
         self.series.insert(at, time, id, item);
-        if is_newest || at >= self.start && time > self.newest_end() - bounds.timespan {
+        if is_newest || at >= self.start && time > self.series.newest() - bounds.timespan {
             self.newest.enter(item);
             self.start_time = self.start_time.min(time);
         } else {
@@ -199,13 +199,9 @@ impl<A: Aggregate> Sliding<A> {
         Placed::At(at)
     }
 
-    fn newest_end(&self) -> Timestamp {
-        self.series.entries.back().map_or(Timestamp::BEFORE_ALL, super::series::Entry::time)
-    }
-
     /// Lets go of what left the newest window.
     fn advance(&mut self, timespan: Span) {
-        let outside = self.newest_end() - timespan;
+        let outside = self.series.newest() - timespan;
         while self.start_time <= outside {
             let oldest = &self.series.entries[self.start];
             self.start_time = oldest.time();
@@ -223,7 +219,7 @@ impl<A: Aggregate> Sliding<A> {
         timespan: Span,
         demand: &Demand<'_>,
     ) -> Option<Firing> {
-        let end = self.newest_end();
+        let end = self.series.newest();
         if time >= end {
             let truncated = self.series.is_clipped(end, timespan);
             if self.newest.is_stale() {
@@ -252,7 +248,7 @@ impl<A: Aggregate> Sliding<A> {
         let mut place = 0;
         let (start, mut removed_before_start, mut newest_removed) = (self.start, 0, None);
         let aggregate = &mut self.newest;
-        self.series.entries.retain(|entry| {
+        self.series.retain(|entry| {
             place += 1;
             if !is_unwanted(entry.item) {
                 return true;
