@@ -1,6 +1,12 @@
 //! What matching costs per event: the shipped rules, 30 rules, 3,000 rules for the same kind of event.
 
+#![expect(unreachable_pub, reason = "it shares a module with the tests")]
+
+#[path = "../tests/it/support/shipped.rs"]
+mod shipped;
+
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenwatch::detect::matcher::LabelSet;
@@ -27,8 +33,9 @@ fn generated(count: usize) -> String {
     (0..count).map(one).collect()
 }
 
-fn rules(text: &str) -> RuleSet {
-    compile(&[Source { path: "bench.yml", text }], &Options::default()).expect("the rules are right").rules
+fn rules(text: &str) -> Arc<RuleSet> {
+    let sources = [Source { path: "bench.yml", text }];
+    Arc::new(compile(&sources, &Options::default()).expect("the rules are right").rules)
 }
 
 /// A usual request, as the slots of some rules.
@@ -58,14 +65,9 @@ fn event(rules: &RuleSet) -> Vec<Value<'static>> {
 }
 
 fn matching(criterion: &mut Criterion) {
-    let shipped = [
-        include_str!("../rules/location/geo_change.yml"),
-        include_str!("../rules/access/cross_service_fan_out.yml"),
-        include_str!("../rules/issuance/token_reissue_rate.yml"),
-    ]
-    .join("\n---\n");
-    for (name, text) in [("shipped", shipped), ("30 rules", generated(30)), ("3000 rules", generated(3000))] {
-        let rules = rules(&text);
+    let sets =
+        [("shipped", shipped::shipped()), ("30 rules", rules(&generated(30))), ("3000 rules", rules(&generated(3000)))];
+    for (name, rules) in sets {
         let values = event(&rules);
         let mut labels = LabelSet::default();
         criterion.bench_function(&format!("match/{name}"), |bencher| {
