@@ -46,7 +46,7 @@ fn what(rules: &RuleSet, rule: &Rule, observed: f64, details: &Details) -> Strin
         (Logic::NewValue { field, .. }, Details::NewValue { value, known }) => {
             let others = match known {
                 0 => "no other".to_owned(),
-                known => format!("{known} other{}", plural(*known)),
+                known => format!("{known} other{}", plural(f64::from(*known))),
             };
             format!("new {} {value}, {others} known in {timespan}", path(*field))
         }
@@ -69,8 +69,8 @@ fn what(rules: &RuleSet, rule: &Rule, observed: f64, details: &Details) -> Strin
 }
 
 /// The ending of a counted thing.
-fn plural(count: impl Into<f64>) -> &'static str {
-    if count.into() == 1.0 { "" } else { "s" }
+fn plural(count: f64) -> &'static str {
+    if (count - 1.0).abs() < f64::EPSILON { "" } else { "s" }
 }
 
 /// To three decimals at most: the alert's `observed` has them all.
@@ -106,23 +106,24 @@ mod tests {
         summary(&rules, rule, &Group(vec![("jwt.sub".to_owned(), "ann".to_owned())]), observed, details)
     }
 
+    type Row<'a> = (&'a str, Option<f64>, &'a Details, &'a str);
+
+    fn check(table: &[Row<'_>]) {
+        for (lines, observed, details, expected) in table {
+            assert_eq!(of(lines, *observed, details), format!("jwt.sub ann: {expected}"), "{lines}");
+        }
+    }
+
+    /// A rule of this beginning over logins.
+    fn rule(kind: &str, rest: &str) -> String {
+        format!("{kind}, rules: [login], group-by: [jwt.sub], timespan: 5m{rest}}}")
+    }
+
     #[test]
-    fn every_type_says_what_happened_in_a_line() {
-        let point = |lat, lon| Point { lat: PlainNumber(lat), lon: PlainNumber(lon) };
-        let journey = Details::Journey {
-            from: point(38.7, -9.1),
-            to: point(52.5, 13.4),
-            distance_km: PlainNumber(2312.4),
-            seconds: PlainNumber(1800.0),
-        };
-        let change = Details::Change { from: "PT".to_owned(), to: "DE".to_owned() };
-        let fresh = |known| Details::NewValue { value: "DE".to_owned(), known };
-        let spike = Details::Spike { mean: PlainNumber(2.04), deviation: PlainNumber(0.5) };
+    fn detections_and_correlations_say_what_happened_in_a_line() {
         let none = &Details::None;
-        let rule =
-            |kind: &str, rest: &str| format!("{kind}, rules: [login], group-by: [jwt.sub], timespan: 5m{rest}}}");
         let both = "rules: [login, logout], group-by: [jwt.sub], timespan: 5m}";
-        let table: &[(&str, Option<f64>, &Details, &str)] = &[
+        check(&[
             ("logsource: {product: jwt}\ndetection: {s: {f: x}, condition: s}", None, none, "Login of a robot"),
             (
                 &rule("correlation: {type: event_count", ", condition: {gte: 3}"),
@@ -162,6 +163,23 @@ mod tests {
                 none,
                 "percentile 95 of n is 4.5 in 5m (threshold 3)",
             ),
+        ]);
+    }
+
+    #[test]
+    fn anomalies_say_what_happened_in_a_line() {
+        let point = |lat, lon| Point { lat: PlainNumber(lat), lon: PlainNumber(lon) };
+        let journey = Details::Journey {
+            from: point(38.7, -9.1),
+            to: point(52.5, 13.4),
+            distance_km: PlainNumber(2312.4),
+            seconds: PlainNumber(1800.0),
+        };
+        let change = Details::Change { from: "PT".to_owned(), to: "DE".to_owned() };
+        let fresh = |known| Details::NewValue { value: "DE".to_owned(), known };
+        let spike = Details::Spike { mean: PlainNumber(2.04), deviation: PlainNumber(0.5) };
+        let none = &Details::None;
+        check(&[
             (
                 &rule("anomaly: {type: value_change", ", condition: {field: country}"),
                 None,
@@ -205,9 +223,6 @@ mod tests {
                 "login is a share of 0.667 of logout in 5m (threshold 0.5)",
             ),
             (&rule("anomaly: {type: spike", ""), Some(40.0), &spike, "40 events in 5m, usually 2.0 give or take 0.5"),
-        ];
-        for (lines, observed, details, expected) in table {
-            assert_eq!(of(lines, *observed, details), format!("jwt.sub ann: {expected}"), "{lines}");
-        }
+        ]);
     }
 }
