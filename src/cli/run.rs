@@ -175,7 +175,7 @@ async fn watch(
     probe.warn_of_create_time().await;
     warn_of_split_groups(&config.kafka.topics, &rules);
     let transports: Result<Vec<_>, _> =
-        (0..config.kafka.workers).map(|_| KafkaTransport::connect(&config.kafka)).collect();
+        (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
     let workplace = Workplace {
         rules: Arc::clone(&rules),
         settings: config.pipeline.clone(),

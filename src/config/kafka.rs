@@ -2,13 +2,14 @@
 //!
 //! Not the client's own settings: those pass through unread in [`super::properties`].
 
+use config::ValueKind;
 use serde_json::{Value as Json, json};
 
 use crate::detect::Timestamp;
 
 use super::properties::{self, Properties};
 use super::reader::{Given, Reader};
-use super::setting::{Fault, Setting, one_of, within};
+use super::setting::{Fault, Setting, one_of, within, wrong_type};
 
 /// The checked section `kafka`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub struct KafkaSettings {
     pub bootstrap_servers: Vec<String>,
     /// The consumer group, and the first part of every transactional id.
     pub group_id: String,
+    /// What tells this process from others of its group, and stays the same when it is started again: the second part of
+    /// every transactional id, and the name under which it stays a member while it is away. None: a name for each start.
+    pub instance_id: Option<String>,
     /// The topics with audit events; not empty when the service runs, and none of the two below.
     pub topics: Vec<String>,
     /// Where alerts go.
@@ -38,6 +42,7 @@ impl Default for KafkaSettings {
         Self {
             bootstrap_servers: Vec::new(),
             group_id: "tokenwatch".to_owned(),
+            instance_id: None,
             topics: Vec::new(),
             alerts_topic: "tokenwatch-alerts".to_owned(),
             dead_letter_topic: "tokenwatch-dead-letters".to_owned(),
@@ -105,6 +110,24 @@ impl Setting for Start {
     }
 }
 
+/// `kafka.instance_id`, which becomes part of names that Kafka shows, with a worker's number behind it. Empty means none.
+impl Setting for Option<String> {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        const BYTES_MAX: usize = 100;
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        match &given.value {
+            ValueKind::String(id) if id.is_empty() => Ok(None),
+            ValueKind::String(id) if id.len() <= BYTES_MAX && id.chars().all(legal) => Ok(Some(id.clone())),
+            ValueKind::String(id) => {
+                let fault =
+                    Fault::new(format!("{id:?} is no name of up to {BYTES_MAX} letters, digits, '.', '_' and '-'"));
+                Err(fault.hint("the host's or the pod's name will do, where each runs one process"))
+            }
+            other => Err(wrong_type(other, "a text")),
+        }
+    }
+}
+
 /// Threads beyond this would be a slip: more processes scale further than more threads.
 const WORKERS_MAX: usize = 256;
 
@@ -113,6 +136,7 @@ impl KafkaSettings {
         let mut kafka = Self::default();
         reader.set_if("kafka.bootstrap_servers", &mut kafka.bootstrap_servers, |servers| all(servers, server));
         reader.set_if("kafka.group_id", &mut kafka.group_id, group_id);
+        reader.set("kafka.instance_id", &mut kafka.instance_id);
         reader.set_if("kafka.topics", &mut kafka.topics, |topics| all(topics, topic));
         reader.set_if("kafka.alerts_topic", &mut kafka.alerts_topic, |name| topic(name));
         reader.set_if("kafka.dead_letter_topic", &mut kafka.dead_letter_topic, |name| topic(name));

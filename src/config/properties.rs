@@ -17,7 +17,7 @@ const KEY: &str = "kafka.properties";
 const FILE_SUFFIX: &str = "_file";
 
 /// Properties that the service sets itself, and what to use instead. What it promises hangs on each of them.
-const OWNED: [(&str, &str); 18] = [
+const OWNED: [(&str, &str); 19] = [
     ("acks", "the service waits for every in-sync replica"),
     ("auto.offset.reset", "use kafka.start"),
     ("bootstrap.servers", "use kafka.bootstrap_servers"),
@@ -26,16 +26,17 @@ const OWNED: [(&str, &str); 18] = [
     ("enable.idempotence", "the service needs it on"),
     ("enable.partition.eof", "the service sets it as it needs it"),
     ("group.id", "use kafka.group_id"),
-    ("group.instance.id", "the service names its members itself"),
+    ("group.instance.id", "use kafka.instance_id"),
     ("group.protocol", "use kafka.group_protocol"),
     ("isolation.level", "the service reads committed records only"),
     ("metadata.broker.list", "use kafka.bootstrap_servers"),
     ("auto.commit.interval.ms", "the service commits an offset together with what it caused"),
     ("auto.commit.enable", "the service commits an offset together with what it caused"),
+    ("partition.assignment.strategy", "the service lets partitions move one by one"),
     ("request.required.acks", "the service waits for every in-sync replica"),
     ("enable.gapless.guarantee", "the service decides what a failed write means"),
     ("test.mock.num.brokers", "use the command demo for an embedded broker"),
-    ("transactional.id", "the service names its transactions itself"),
+    ("transactional.id", "use kafka.instance_id"),
 ];
 
 /// Properties for the Kafka client, by name. Printing one for debugging shows names only: values may be secrets.

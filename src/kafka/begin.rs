@@ -11,8 +11,8 @@ use crate::service::transport::{Hindrance, PartitionId, Position, StartPosition}
 
 use super::error;
 
-/// How long a question about offsets may take. The worker waits, so it is short of every patience in the group.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long a question about offsets may take; a stop waits for it.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 
 /// Looks up where each partition begins, in the order given. Costs two or three round trips, once an assignment.
 pub(super) fn positions<C: ConsumerContext>(

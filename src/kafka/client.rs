@@ -31,17 +31,28 @@ fn common(settings: &KafkaSettings, defaults: &[(&str, &str)]) -> ClientConfig {
     config
 }
 
-/// A member of the consumer group.
-pub(super) fn consumer(settings: &KafkaSettings) -> ClientConfig {
-    let mut defaults = vec![
+/// The name of a worker's transactions. Without `kafka.instance_id` no process ever has the name of another, so what a
+/// killed one left open ends by its timeout.
+pub(super) fn transactional_id(settings: &KafkaSettings, worker: usize) -> String {
+    let instance = settings.instance_id.clone().unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+    format!("{}/{instance}/{worker}", settings.group_id)
+}
+
+/// A member of the consumer group: the one of this worker.
+pub(super) fn consumer(settings: &KafkaSettings, worker: usize) -> ClientConfig {
+    let defaults = [
         // The default of a second starves a consumer that is faster than the fetch queue is long.
         ("fetch.queue.backoff.ms", "5"),
         ("queued.min.messages", "500000"),
     ];
-    if settings.group_protocol == GroupProtocol::Classic {
-        defaults.push(("partition.assignment.strategy", "cooperative-sticky"));
-    }
     let mut config = common(settings, &defaults);
+    if settings.group_protocol == GroupProtocol::Classic {
+        // Partitions that stay are read on while others move.
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    if let Some(instance) = &settings.instance_id {
+        config.set("group.instance.id", format!("{instance}-{worker}"));
+    }
     config
         .set("group.id", &settings.group_id)
         .set("group.protocol", settings.group_protocol.name())
@@ -54,8 +65,8 @@ pub(super) fn consumer(settings: &KafkaSettings) -> ClientConfig {
     config
 }
 
-/// The writer of alerts and dead letters.
-pub(super) fn producer(settings: &KafkaSettings) -> ClientConfig {
+/// The writer of everything that leaves, in transactions of this name.
+pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> ClientConfig {
     let record_bytes_max = RECORD_BYTES_MAX.to_string();
     let mut config = common(
         settings,
@@ -66,12 +77,14 @@ pub(super) fn producer(settings: &KafkaSettings) -> ClientConfig {
             // As Java clients place keys, so that other tools find a group's alerts where they look for them.
             ("partitioner", "murmur2_random"),
             ("message.max.bytes", &record_bytes_max),
-            // An alert is written however long the brokers are away: nothing is gained by giving it up.
-            ("message.timeout.ms", "0"),
+            // A transaction that nobody ends keeps every reader of committed records waiting this long.
+            ("transaction.timeout.ms", "10000"),
+            // Shorter, so that what cannot be written is aborted by us and tried again, however long that takes.
+            ("message.timeout.ms", "7000"),
             ("allow.auto.create.topics", "false"),
         ],
     );
-    config.set("enable.idempotence", "true").set("acks", "all");
+    config.set("enable.idempotence", "true").set("acks", "all").set("transactional.id", transactional_id);
     config
 }
 
@@ -121,14 +134,14 @@ mod tests {
     fn what_the_service_promises_is_set_after_the_properties() {
         let settings =
             KafkaSettings { bootstrap_servers: vec!["a:1".to_owned(), "b:2".to_owned()], ..KafkaSettings::default() };
-        let config = consumer(&settings);
+        let config = consumer(&settings, 0);
         assert_eq!(config.get("bootstrap.servers"), Some("a:1,b:2"));
         assert_eq!(config.get("enable.auto.commit"), Some("false"));
         assert_eq!(config.get("partition.assignment.strategy"), Some("cooperative-sticky"));
         let modern = KafkaSettings { group_protocol: GroupProtocol::Consumer, ..settings };
-        assert_eq!(consumer(&modern).get("partition.assignment.strategy"), None, "the brokers decide");
-        assert!(consumer(&modern).create_native_config().is_ok());
-        assert!(producer(&modern).create_native_config().is_ok());
+        assert_eq!(consumer(&modern, 0).get("partition.assignment.strategy"), None, "the brokers decide");
+        assert!(consumer(&modern, 0).create_native_config().is_ok());
+        assert!(producer(&modern, "watch/a/0").create_native_config().is_ok());
     }
 
     #[test]

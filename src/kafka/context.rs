@@ -19,6 +19,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, warn};
 
+use crate::service::Failure;
 use crate::service::output::Destination;
 use crate::service::transport::{Event, PartitionId, Ticket};
 
@@ -132,28 +133,32 @@ impl ConsumerContext for MemberContext {
             false => Event::Revoked(partitions),
         });
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let first = offsets.elements().into_iter().find_map(|element| element.error().err());
-        self.inbox.push(match result.err().or(first) {
-            None => Event::Committed,
-            Some(error) => Event::NotCommitted(error::group_hindrance(&error)),
-        });
-    }
 }
 
-/// Answers a rebalance, which the group waits for.
+/// Answers a rebalance, which the group waits for. Partitions that are given back need not be read yet.
 pub(super) fn answer(consumer: &BaseConsumer<MemberContext>, assigned: bool, list: &TopicPartitionList, inbox: &Inbox) {
     let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
     let answered = match (cooperative, assigned) {
         (true, true) => consumer.incremental_assign(list),
-        (true, false) => consumer.incremental_unassign(list),
+        (true, false) => read_of(consumer, list).and_then(|read| consumer.incremental_unassign(&read)),
         (false, true) => consumer.assign(list),
         (false, false) => consumer.unassign(),
     };
     if let Err(error) = answered {
         inbox.push(Event::Disturbed(format!("the group did not take our answer: {error}")));
     }
+}
+
+/// Those of some partitions that are being read; the client refuses to stop the others.
+fn read_of(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) -> KafkaResult<TopicPartitionList> {
+    let read = consumer.assignment()?;
+    let mut both = TopicPartitionList::new();
+    for element in list.elements() {
+        if read.find_partition(element.topic(), element.partition()).is_some() {
+            both.add_partition(element.topic(), element.partition());
+        }
+    }
+    Ok(both)
 }
 
 /// The callbacks of the writer.
@@ -173,13 +178,26 @@ impl WriterContext {
     }
 }
 
+impl WriterContext {
+    /// A topic refuses writes. A transaction's error does not say which one of those that it writes to.
+    pub(super) fn refused(&self, why: &str) -> Failure {
+        let topics = [&self.alerts_topic, &self.dead_letter_topic].map(|topic| format!("{topic:?}")).join(" or ");
+        Failure::surroundings(Destination::Alerts.setting(), format!("the brokers refuse writes to {topics}: {why}"))
+            .hint("allow the operation Write on both topics to this client")
+    }
+}
+
 impl ClientContext for WriterContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.inbox.report(error::code(&error), reason);
+        match error::code(&error) {
+            // What that means for the transaction is known when it is ended.
+            Code::Fatal => self.inbox.push(Event::Disturbed(format!("the producer is of no more use: {reason}"))),
+            code => self.inbox.report(code, reason),
+        }
     }
 }
 
@@ -191,6 +209,8 @@ impl ProducerContext for WriterContext {
         let ticket = Ticket(ticket as u64);
         self.inbox.push(match result {
             Ok(_) => Event::Delivered(ticket),
+            // Thrown away with its transaction, which is told of on its own.
+            Err((error, _)) if matches!(error::code(error), Code::PurgeQueue | Code::PurgeInflight) => return,
             Err((error, message)) => {
                 let is_alert = message.topic() == self.alerts_topic;
                 let destination = if is_alert { Destination::Alerts } else { Destination::DeadLetters };

@@ -27,8 +27,8 @@ pub(super) fn reported(code: Code, reason: &str, login: &'static str) -> Event {
             failed("kafka.group_protocol")
         }
         Code::InconsistentGroupProtocol => {
-            let hint = "every member of a group must have the same kafka.group_protocol and \
-                        kafka.properties.partition.assignment.strategy";
+            let hint = "every member of a group must have the same kafka.group_protocol, and classic ones place partitions \
+                        cooperatively";
             Event::Failed(Failure::surroundings("kafka.group_id", reason).hint(hint))
         }
         Code::ClusterAuthorizationFailed => Event::Failed(
@@ -67,7 +67,7 @@ pub(super) fn not_delivered(code: Code, destination: Destination, topic: &str) -
             refused(format!("{topic:?} refuses the record: {code}"))
                 .hint("a compacted topic takes no record without a key; use cleanup.policy=delete"),
         ),
-        Code::InvalidTopic | Code::PolicyViolation | Code::Fatal | Code::UnsupportedCompressionType => {
+        Code::InvalidTopic | Code::PolicyViolation | Code::UnsupportedCompressionType => {
             Undelivered::Refused(refused(format!("{topic:?} refuses the record: {code}")))
         }
         _ => Undelivered::Retry(format!("{topic}: {code}")),

@@ -4,6 +4,7 @@
 //! type of the client passes this boundary, and no rule is known here.
 
 mod begin;
+mod clerk;
 mod client;
 mod context;
 pub mod embedded;

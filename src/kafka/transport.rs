@@ -2,11 +2,12 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::ptr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList, bindings};
@@ -15,28 +16,24 @@ use crate::config::{KafkaSettings, Start};
 use crate::detect::Timestamp;
 use crate::service::Failure;
 use crate::service::transport::{
-    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, StartPosition, Ticket, Transport, Undelivered,
+    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, Ticket, Transport, Undelivered,
 };
 
 use super::begin;
 use super::client;
 use super::context::{MemberContext, answer};
-use super::error;
 use super::producer::Writer;
 
 /// A member of the group that has subscribed, and a producer.
 pub struct KafkaTransport {
-    consumer: BaseConsumer<MemberContext>,
+    consumer: Arc<BaseConsumer<MemberContext>>,
     writer: Writer,
     start: Start,
-    /// The rebalance that the worker was told of and has not answered; the group waits for it.
-    unanswered: Option<Change>,
+    /// The partitions that the worker was told to give back and has not; the group waits for it.
+    unanswered: Option<Vec<PartitionId>>,
     begun: Vec<PartitionId>,
-}
-
-struct Change {
-    assigned: bool,
-    partitions: Vec<PartitionId>,
+    /// Threads that look up offsets.
+    questions: Vec<JoinHandle<()>>,
 }
 
 impl fmt::Debug for KafkaTransport {
@@ -49,17 +46,20 @@ impl fmt::Debug for KafkaTransport {
 }
 
 impl KafkaTransport {
-    /// Makes both clients and joins the group. No broker needs to be there yet.
-    pub fn connect(settings: &KafkaSettings) -> Result<Self, Failure> {
-        let writer = Writer::new(settings)?;
+    /// Makes both clients and joins the group. No broker needs to be there yet. `worker` is the number of the one that
+    /// this is for, which tells the clients of a process apart.
+    pub fn connect(settings: &KafkaSettings, worker: usize) -> Result<Self, Failure> {
+        let writer = Writer::new(settings, client::transactional_id(settings, worker))?;
         let context = MemberContext::new(&settings.topics, client::login_setting(settings));
-        let consumer: BaseConsumer<MemberContext> =
-            client::consumer(settings).create_with_context(context).map_err(|error| client::not_created(&error))?;
+        let consumer: BaseConsumer<MemberContext> = client::consumer(settings, worker)
+            .create_with_context(context)
+            .map_err(|error| client::not_created(&error))?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
         consumer
             .subscribe(&topics)
             .map_err(|error| Failure::configuration("kafka.topics", format!("cannot be subscribed to: {error}")))?;
-        Ok(Self { consumer, writer, start: settings.start, unanswered: None, begun: Vec::new() })
+        let (start, consumer) = (settings.start, Arc::new(consumer));
+        Ok(Self { consumer, writer, start, unanswered: None, begun: Vec::new(), questions: Vec::new() })
     }
 
     fn answer(&mut self, assigned: bool, list: &TopicPartitionList) {
@@ -72,22 +72,8 @@ impl KafkaTransport {
         begin::list(partitions, |_| Offset::Invalid).expect("an invalid offset can be written into a list")
     }
 
-    /// Begins to commit; the result comes with the consumer's events. The client's own asynchronous commit keeps its
-    /// result to itself where events take the place of callbacks, as they do in rdkafka.
-    fn begin_commit(&self, list: &TopicPartitionList) -> KafkaResult<()> {
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client lives as long as `self`; it copies the list, and takes a reference of its own on the
-        // queue for the result, so that ours can go. There is a consumer queue, because there is a group.
-        let code = unsafe {
-            let queue = bindings::rd_kafka_queue_get_consumer(client);
-            let code = bindings::rd_kafka_commit_queue(client, list.ptr(), queue, None, ptr::null_mut());
-            bindings::rd_kafka_queue_destroy(queue);
-            code
-        };
-        match RDKafkaErrorCode::from(code) {
-            RDKafkaErrorCode::NoError => Ok(()),
-            code => Err(KafkaError::ConsumerCommit(code)),
-        }
+    fn disturbed(&self, what: String) {
+        self.consumer.context().inbox.push(Event::Disturbed(what));
     }
 
     fn failed(&self, error: &KafkaError) -> Option<Event> {
@@ -132,26 +118,52 @@ impl Transport for KafkaTransport {
         }
         self.consumer.context().inbox.take(events);
         for event in &events[known..] {
-            let (assigned, partitions) = match event {
-                Event::Assigned(partitions) => (true, partitions),
-                Event::Revoked(partitions) | Event::Lost(partitions) => (false, partitions),
-                _ => continue,
-            };
-            self.unanswered = Some(Change { assigned, partitions: partitions.clone() });
+            match event {
+                // Known, and that is all the group waits for; reading begins one by one, when the worker is ready.
+                Event::Assigned(_) => self.answer(true, &TopicPartitionList::new()),
+                Event::Revoked(partitions) | Event::Lost(partitions) => self.unanswered = Some(partitions.clone()),
+                _ => {}
+            }
         }
     }
 
-    fn begin(&mut self, partitions: &[PartitionId]) -> Result<Vec<StartPosition>, Hindrance> {
-        let starts = begin::positions(&self.consumer, partitions, self.start)?;
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for start in &starts {
-            let Position { partition, offset } = &start.position;
-            list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*offset))
-                .map_err(|error| Hindrance::Passing(error.to_string()))?;
+    fn find(&mut self, question: u64, partitions: &[PartitionId]) {
+        let (consumer, partitions, start) = (Arc::clone(&self.consumer), partitions.to_vec(), self.start);
+        let look_up = move || {
+            let event = match begin::positions(&consumer, &partitions, start) {
+                Ok(starts) => Event::Found(question, starts),
+                Err(why) => Event::NotFound(question, why),
+            };
+            consumer.context().inbox.push(event);
+        };
+        self.questions.retain(|thread| !thread.is_finished());
+        match thread::Builder::new().name("offsets".to_owned()).spawn(look_up) {
+            Ok(thread) => self.questions.push(thread),
+            Err(error) => {
+                let why = Hindrance::Passing(format!("a thread cannot be started: {error}"));
+                self.consumer.context().inbox.push(Event::NotFound(question, why));
+            }
         }
-        self.answer(true, &list);
+    }
+
+    fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
+        let passing = |error: KafkaError| Hindrance::Passing(error.to_string());
+        let partitions = std::slice::from_ref(&position.partition);
+        let list = begin::list(partitions, |_| Offset::Offset(position.offset)).map_err(passing)?;
+        self.consumer.incremental_assign(&list).map_err(passing)?;
         self.begun.extend_from_slice(partitions);
-        Ok(starts)
+        Ok(())
+    }
+
+    fn halt(&mut self, partitions: &[PartitionId]) {
+        let (halted, begun) = std::mem::take(&mut self.begun).into_iter().partition(|id| partitions.contains(id));
+        self.begun = begun;
+        let halted: Vec<_> = halted;
+        if !halted.is_empty()
+            && let Err(error) = self.consumer.incremental_unassign(&Self::list(&halted))
+        {
+            self.disturbed(format!("reading does not stop: {error}"));
+        }
     }
 
     fn release(&mut self, partitions: &[PartitionId]) {
@@ -163,7 +175,7 @@ impl Transport for KafkaTransport {
         let list = Self::list(&self.begun);
         let done = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         if let Err(error) = done {
-            self.consumer.context().inbox.push(Event::Disturbed(format!("cannot pause or resume: {error}")));
+            self.disturbed(format!("cannot pause or resume: {error}"));
         }
     }
 
@@ -176,9 +188,20 @@ impl Transport for KafkaTransport {
         let listed = positions.iter().try_for_each(|Position { partition, offset }| {
             list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*offset))
         });
-        if let Err(error) = listed.and_then(|()| self.begin_commit(&list)) {
-            self.consumer.context().inbox.push(Event::NotCommitted(error::group_hindrance(&error)));
+        match (listed, self.consumer.group_metadata()) {
+            // Who we are in the group now: if that changes before the brokers decide, they refuse.
+            (Ok(()), Some(member)) => self.writer.commit(list, member),
+            (Err(error), _) => self.disturbed(format!("offsets cannot be written down: {error}")),
+            (_, None) => self.disturbed("there is no consumer group to commit for".to_owned()),
         }
+    }
+
+    fn abort(&mut self) {
+        self.writer.abort();
+    }
+
+    fn renew(&mut self) {
+        self.writer.renew();
     }
 
     fn end_offset(&mut self, partition: &PartitionId) -> Option<i64> {
@@ -202,8 +225,13 @@ impl Transport for KafkaTransport {
     fn leave(mut self) {
         self.consumer.context().leave();
         // The client waits for an outstanding answer before it leaves.
-        if let Some(Change { assigned, partitions }) = self.unanswered.take() {
-            self.answer(assigned, &Self::list(&partitions));
+        if let Some(partitions) = self.unanswered.take() {
+            self.answer(false, &Self::list(&partitions));
+        }
+        // It leaves when the last one that holds it is gone, which should be this thread.
+        for thread in self.questions.drain(..) {
+            // What it found does not matter any more.
+            let _ = thread.join();
         }
     }
 }

@@ -30,6 +30,8 @@ struct Owned {
     next: i64,
     /// True if a record of the current batch was in it.
     touched: bool,
+    /// True once it is on its way to another owner, who decides what comes.
+    halted: bool,
     /// Index in [`Batch::topics`].
     topic: usize,
 }
@@ -45,9 +47,10 @@ pub struct Batch {
     last: usize,
     /// Every topic that was ever owned, and what became of its records in this batch.
     topics: Vec<(Arc<str>, Dispositions)>,
-    dead_letters: Vec<Output>,
-    /// For each alert of the outcome, the timestamp of the record that raised it.
-    causes: Vec<Option<Timestamp>>,
+    /// With the index in `owned` of the partition that caused it.
+    dead_letters: Vec<(Output, usize)>,
+    /// For each alert of the outcome, the timestamp of the record that raised it, and its partition's index in `owned`.
+    causes: Vec<(Option<Timestamp>, usize)>,
     records: usize,
     recorder: Recorder,
     author: Author,
@@ -84,7 +87,14 @@ impl Batch {
         let origin = Origin { topic: Arc::clone(&id.topic), partition: id.number, offset };
         let state = self.pipeline.partition(rand::random());
         self.owned.retain(|owned| owned.id != id);
-        self.owned.push(Owned { id, origin, state, next: offset, touched: false, topic });
+        self.owned.push(Owned { id, origin, state, next: offset, touched: false, halted: false, topic });
+    }
+
+    /// Decides no more records of these partitions: their next owner will.
+    pub fn halt(&mut self, partitions: &[PartitionId]) {
+        for owned in self.owned.iter_mut().filter(|owned| partitions.contains(&owned.id)) {
+            owned.halted = true;
+        }
     }
 
     /// Drops partitions and their windows.
@@ -99,7 +109,7 @@ impl Batch {
 
     /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner.
     pub fn decide(&mut self, incoming: &Incoming<'_>) {
-        let Some(index) = self.find(incoming) else { return };
+        let Some(index) = self.find(incoming).filter(|index| !self.owned[*index].halted) else { return };
         if self.records == 0 {
             // What is in force now holds for the whole batch: none sees half of one table and half of the next.
             self.pipeline.set_places(self.places.load_full());
@@ -110,9 +120,9 @@ impl Batch {
         let rejected = self.outcome.rejected.len();
         let disposition = self.pipeline.decide(&mut owned.state, self.records, &record, &mut self.outcome);
         for (_, rejection) in &self.outcome.rejected[rejected..] {
-            self.dead_letters.push(Output::dead_letter(incoming, rejection, &self.author));
+            self.dead_letters.push((Output::dead_letter(incoming, rejection, &self.author), index));
         }
-        self.causes.resize(self.outcome.detected.alerts.len(), incoming.timestamp);
+        self.causes.resize(self.outcome.detected.alerts.len(), (incoming.timestamp, index));
         self.topics[owned.topic].1[disposition as usize] += 1;
         owned.next = incoming.offset + 1;
         owned.touched = true;
@@ -126,11 +136,11 @@ impl Batch {
             return 0;
         }
         self.recorder.record(self.topics.iter().map(|(name, counts)| (&**name, counts)), &self.outcome);
-        for (alert, cause) in self.outcome.detected.alerts.drain(..).zip(self.causes.drain(..)) {
-            ledger.add(Output::alert(alert, cause), now);
+        for (alert, (cause, index)) in self.outcome.detected.alerts.drain(..).zip(self.causes.drain(..)) {
+            ledger.add(Output::alert(alert, cause), self.owned[index].id.clone(), now);
         }
-        for dead_letter in self.dead_letters.drain(..) {
-            ledger.add(dead_letter, now);
+        for (dead_letter, index) in self.dead_letters.drain(..) {
+            ledger.add(dead_letter, self.owned[index].id.clone(), now);
         }
         ledger.decided(self.owned.iter_mut().filter_map(|owned| {
             std::mem::take(&mut owned.touched).then(|| Position { partition: owned.id.clone(), offset: owned.next })

@@ -1,120 +1,125 @@
-//! What is on its way out, and which offsets may be committed because of what has arrived.
+//! What has been decided and is not committed: outputs, and the offsets that go with them.
 //!
-//! The one rule: an offset is committed only when every output of every record before it is acknowledged. Outputs are
-//! held until then, so that they can be sent again. No clock and no transport here: both are the worker's.
+//! The one rule: an offset is committed in the transaction that holds every output of every record before it, or in a
+//! later one. Outputs are held until then, so that an aborted transaction can be filled again. No clock and no transport
+//! here: both are the worker's.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::output::Output;
+use super::output::{Destination, Output};
 use super::transport::{PartitionId, Position, Ticket};
 
-/// The wait before an output is sent again doubles from here…
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// …up to here.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
-
-/// Outputs under way and offsets that wait for them.
+/// Outputs and offsets on their way into a transaction, and those of the one that is being committed.
 #[derive(Debug, Default)]
 pub struct Ledger {
     next: Ticket,
-    /// Every output that is not acknowledged.
+    /// Every output that is not committed.
     held: BTreeMap<Ticket, Held>,
     held_bytes: usize,
-    /// Held outputs that are to be sent, by when.
-    waiting: BTreeSet<(Option<Instant>, Ticket)>,
+    /// Held outputs that are in no transaction.
+    waiting: BTreeSet<Ticket>,
     /// Held outputs that a topic found too large in company; each is sent with nothing else under way.
     alone: VecDeque<Ticket>,
     /// How many outputs are with the transport.
-    sent: usize,
-    /// Offsets in the order in which their records were decided.
-    steps: VecDeque<Step>,
-    /// Offsets that may be committed.
-    ready: BTreeMap<PartitionId, i64>,
-    /// Offsets that are being committed; none if no commit is under way.
-    committing: Option<Vec<Position>>,
+    under_way: usize,
+    /// Since when the oldest alert waits that no commit has taken.
+    alert_since: Option<Instant>,
+    /// Offsets that no commit has taken yet.
+    offsets: BTreeMap<PartitionId, i64>,
+    /// The commit under way.
+    committing: Option<Commit>,
 }
 
 #[derive(Debug)]
 struct Held {
     output: Output,
-    retries: u32,
+    partition: PartitionId,
+    stage: Stage,
     /// It was too large before, and has been sent alone since.
     alone: bool,
+    /// Its partition is no longer ours: it goes with the transaction that it is in, or not at all.
+    orphaned: bool,
     since: Instant,
 }
 
-/// Offsets that may be committed once every ticket below `below` is settled.
+/// How far an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    UnderWay,
+    Acknowledged,
+}
+
+/// What a commit covers: every output below, and these offsets.
 #[derive(Debug)]
-struct Step {
+struct Commit {
     below: Ticket,
-    offsets: BTreeMap<PartitionId, i64>,
+    positions: Vec<Position>,
 }
 
 impl Ledger {
-    /// Takes an output in, to be sent at once.
-    pub fn add(&mut self, output: Output, now: Instant) {
+    /// Takes in an output that a record of `partition` caused.
+    pub fn add(&mut self, output: Output, partition: PartitionId, now: Instant) {
         let ticket = self.next;
         self.next = Ticket(ticket.0 + 1);
         self.held_bytes += output.bytes();
-        self.held.insert(ticket, Held { output, retries: 0, alone: false, since: now });
-        self.waiting.insert((None, ticket));
+        if output.destination() == Destination::Alerts {
+            self.alert_since.get_or_insert(now);
+        }
+        let held = Held { output, partition, stage: Stage::Waiting, alone: false, orphaned: false, since: now };
+        self.held.insert(ticket, held);
+        self.waiting.insert(ticket);
     }
 
     /// Notes how far the records are decided whose outputs have been added so far.
     pub fn decided(&mut self, positions: impl IntoIterator<Item = Position>) {
-        let below = self.next;
-        if self.steps.back().is_none_or(|step| step.below != below) {
-            self.steps.push_back(Step { below, offsets: BTreeMap::new() });
-        }
-        let step = self.steps.back_mut().expect("one was pushed if there was none");
-        step.offsets.extend(positions.into_iter().map(|position| (position.partition, position.offset)));
-        self.advance();
+        self.offsets.extend(positions.into_iter().map(|position| (position.partition, position.offset)));
     }
 
     /// The next output to be handed to the transport, if one is due.
-    pub fn next_due(&mut self, now: Instant) -> Option<(Ticket, &Output)> {
+    pub fn next_due(&mut self) -> Option<(Ticket, &Output)> {
         let ticket = match self.alone.front() {
-            Some(_) if self.sent > 0 => return None,
+            Some(_) if self.under_way > 0 => return None,
             Some(_) => self.alone.pop_front()?,
-            None => {
-                let (at, ticket) = *self.waiting.first()?;
-                if at.is_some_and(|at| at > now) {
-                    return None;
-                }
-                self.waiting.pop_first();
-                ticket
-            }
+            None => self.waiting.pop_first()?,
         };
-        self.sent += 1;
-        Some((ticket, &self.held[&ticket].output))
+        let held = self.held.get_mut(&ticket)?;
+        held.stage = Stage::UnderWay;
+        self.under_way += 1;
+        Some((ticket, &held.output))
     }
 
-    /// An output is acknowledged and leaves; none if it was not under way.
-    pub fn delivered(&mut self, ticket: Ticket) -> Option<Output> {
-        let held = self.held.remove(&ticket)?;
-        self.sent -= 1;
-        self.held_bytes -= held.output.bytes();
-        self.advance();
-        Some(held.output)
+    /// True if an output that is sent alone keeps others waiting.
+    #[must_use]
+    pub fn waits_alone(&self) -> bool {
+        self.committing.is_none() && self.under_way > 0 && !self.alone.is_empty()
     }
 
-    /// An output was not written: it will be sent again after a while, longer each time.
-    pub fn retry(&mut self, ticket: Ticket, now: Instant) {
-        let Some(held) = self.held.get_mut(&ticket) else { return };
-        self.sent -= 1;
-        let backoff = BACKOFF_MIN.saturating_mul(1 << held.retries.min(16)).min(BACKOFF_MAX);
-        held.retries = held.retries.saturating_add(1);
-        self.waiting.insert((Some(now + backoff), ticket));
+    /// An output was not taken: it is due again.
+    pub fn not_taken(&mut self, ticket: Ticket) {
+        let Some(held) = self.held.get_mut(&ticket).filter(|held| held.stage == Stage::UnderWay) else { return };
+        held.stage = Stage::Waiting;
+        self.under_way -= 1;
+        if held.alone {
+            self.alone.push_front(ticket);
+        } else {
+            self.waiting.insert(ticket);
+        }
     }
 
-    /// An output was too large for its topic: it will be sent again alone, because a topic's limit holds for a batch
-    /// of records together; if it was alone already, smaller. False if it cannot be made smaller.
+    /// An output is written; it is held until its transaction is committed.
+    pub fn delivered(&mut self, ticket: Ticket) {
+        let Some(held) = self.held.get_mut(&ticket).filter(|held| held.stage == Stage::UnderWay) else { return };
+        held.stage = Stage::Acknowledged;
+        self.under_way -= 1;
+    }
+
+    /// An output was too large for its topic: with the next transaction it goes alone, because a topic's limit holds
+    /// for a batch of records together; if it was alone already, smaller. False if it cannot be made smaller.
     #[must_use]
     pub fn too_large(&mut self, ticket: Ticket) -> bool {
         let Some(held) = self.held.get_mut(&ticket) else { return true };
-        self.sent -= 1;
-        self.alone.push_back(ticket);
         if !std::mem::replace(&mut held.alone, true) {
             return true;
         }
@@ -130,81 +135,126 @@ impl Ledger {
         self.held.get(&ticket).map(|held| &held.output)
     }
 
-    /// Takes the offsets that may be committed; they count as being committed from now on. None if there are none, or
-    /// others are being committed.
+    /// True if there are offsets to commit, every output is with the transport, and no commit is under way.
+    #[must_use]
+    pub fn may_commit(&self) -> bool {
+        self.committing.is_none() && !self.offsets.is_empty() && self.waiting.is_empty() && self.alone.is_empty()
+    }
+
+    /// Takes the offsets to be committed together with everything that is with the transport. None unless
+    /// [`Self::may_commit`].
     pub fn begin_commit(&mut self) -> Option<&[Position]> {
         if !self.may_commit() {
             return None;
         }
-        let ready = std::mem::take(&mut self.ready).into_iter();
-        Some(self.committing.insert(ready.map(|(partition, offset)| Position { partition, offset }).collect()))
+        self.alert_since = None;
+        let offsets = std::mem::take(&mut self.offsets).into_iter();
+        let positions = offsets.map(|(partition, offset)| Position { partition, offset }).collect();
+        let commit = self.committing.insert(Commit { below: self.next, positions });
+        Some(&commit.positions)
     }
 
-    /// The offsets that were being committed are.
-    pub fn committed(&mut self) {
-        self.committing = None;
+    /// The commit under way is done: these outputs are public.
+    pub fn committed(&mut self) -> Vec<Output> {
+        let Some(Commit { below, .. }) = self.committing.take() else { return Vec::new() };
+        let after = self.held.split_off(&below);
+        let outputs: Vec<_> = std::mem::replace(&mut self.held, after).into_values().collect();
+        self.under_way -= outputs.iter().filter(|held| held.stage == Stage::UnderWay).count();
+        self.held_bytes -= outputs.iter().map(|held| held.output.bytes()).sum::<usize>();
+        outputs.into_iter().map(|held| held.output).collect()
     }
 
-    /// The offsets that were being committed are not: they are to be committed again, where nothing newer is.
-    pub fn not_committed(&mut self) {
-        for position in self.committing.take().into_iter().flatten() {
-            self.ready.entry(position.partition).or_insert(position.offset);
+    /// The open transaction is aborted: all that it held is due again, where its partition is still ours.
+    pub fn aborted(&mut self) {
+        for Position { partition, offset } in self.committing.take().into_iter().flat_map(|commit| commit.positions) {
+            self.offsets.entry(partition).or_insert(offset);
+        }
+        self.drop_held(|held| held.orphaned);
+        self.waiting.clear();
+        self.alone.clear();
+        self.under_way = 0;
+        for (ticket, held) in &mut self.held {
+            held.stage = Stage::Waiting;
+            if held.output.destination() == Destination::Alerts {
+                self.alert_since.get_or_insert(held.since);
+            }
+            if held.alone {
+                self.alone.push_back(*ticket);
+            } else {
+                self.waiting.insert(*ticket);
+            }
         }
     }
 
-    /// Forgets the offsets of partitions that are no longer ours. Their outputs go on: what they say is true.
-    pub fn forget(&mut self, partitions: &[PartitionId]) {
-        self.ready.retain(|partition, _| !partitions.contains(partition));
-        if let Some(committing) = &mut self.committing {
-            committing.retain(|position| !partitions.contains(&position.partition));
+    /// Forgets partitions that are no longer ours. A commit under way stays as it is: it succeeds or fails as a whole.
+    /// True if the open transaction holds outputs of theirs, and so must not be committed.
+    #[must_use]
+    pub fn forget(&mut self, partitions: &[PartitionId]) -> bool {
+        let below = self.committing.as_ref().map_or(Ticket(0), |commit| commit.below);
+        if let Some(commit) = &mut self.committing {
+            commit.positions.retain(|position| !partitions.contains(&position.partition));
         }
-        for step in &mut self.steps {
-            step.offsets.retain(|partition, _| !partitions.contains(partition));
+        self.offsets.retain(|partition, _| !partitions.contains(partition));
+        for held in self.held.values_mut().filter(|held| partitions.contains(&held.partition)) {
+            held.orphaned = true;
         }
+        self.drop_held(|held| held.orphaned && held.stage == Stage::Waiting);
+        self.held.range(below..).any(|(_, held)| held.orphaned)
+    }
+
+    /// Forgets everything: what was decided will be decided again.
+    pub fn forget_all(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
     }
 
     /// True if an offset of one of the partitions is still to be committed.
     #[must_use]
     pub fn owes(&self, partitions: &[PartitionId]) -> bool {
-        self.ready.keys().any(|partition| partitions.contains(partition))
-            || self.committing.iter().flatten().any(|position| partitions.contains(&position.partition))
-            || self.steps.iter().any(|step| step.offsets.keys().any(|partition| partitions.contains(partition)))
+        let mut committing = self.committing.iter().flat_map(|commit| &commit.positions);
+        self.offsets.keys().any(|partition| partitions.contains(partition))
+            || committing.any(|position| partitions.contains(&position.partition))
     }
 
-    /// True if nothing is under way and nothing is to be committed.
+    /// True if nothing is to be committed.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.held.is_empty() && self.steps.is_empty() && self.ready.is_empty() && self.committing.is_none()
+        self.held.is_empty() && self.offsets.is_empty() && self.committing.is_none()
     }
 
-    /// True if some offset may be committed and none is being committed.
-    #[must_use]
-    pub fn may_commit(&self) -> bool {
-        self.committing.is_none() && !self.ready.is_empty()
-    }
-
-    /// How many outputs are not acknowledged.
+    /// How many outputs are not committed.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.held.len()
     }
 
-    /// Bytes of the outputs that are not acknowledged.
+    /// Bytes of the outputs that are not committed.
     #[must_use]
     pub const fn outputs_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// The output that has waited longest for its acknowledgement, and since when.
+    /// The output that has waited longest for its commit, and since when.
     #[must_use]
     pub fn oldest(&self) -> Option<(&Output, Instant)> {
         self.held.values().next().map(|held| (&held.output, held.since))
     }
 
-    fn advance(&mut self) {
-        let settled_below = self.held.keys().next().copied().unwrap_or(self.next);
-        while let Some(step) = self.steps.pop_front_if(|step| step.below <= settled_below) {
-            self.ready.extend(step.offsets);
-        }
+    /// Since when the oldest alert waits that no commit has taken.
+    #[must_use]
+    pub const fn alert_since(&self) -> Option<Instant> {
+        self.alert_since
+    }
+
+    fn drop_held(&mut self, is_dropped: impl Fn(&Held) -> bool) {
+        let Self { held, held_bytes, waiting, alone, .. } = self;
+        held.retain(|ticket, held| {
+            let stays = !is_dropped(held);
+            if !stays {
+                *held_bytes -= held.output.bytes();
+                waiting.remove(ticket);
+                alone.retain(|other| other != ticket);
+            }
+            stays
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! What a worker asks of the world: records, acknowledgements, commits, partitions and the time.
+//! What a worker asks of the world: records, transactions, partitions and the time.
 //!
 //! Real life implements it over Kafka, tests over a script; so a worker can be run without a broker, and without
 //! waiting. No type of a Kafka client passes here.
@@ -83,30 +83,49 @@ pub struct Ticket(pub u64);
 /// What happened besides records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The group gave these partitions; [`Transport::begin`] answers. May be empty: then there is nothing to read.
+    /// The group gave these partitions, and has been told that we know. May be empty: then there is nothing to read.
     Assigned(Vec<PartitionId>),
+    /// Where partitions begin, as [`Transport::find`] asked under this number.
+    Found(u64, Vec<StartPosition>),
+    /// What [`Transport::find`] asked under this number could not be found out.
+    NotFound(u64, Hindrance),
     /// The group wants these back; [`Transport::release`] answers, after what they caused is settled.
     Revoked(Vec<PartitionId>),
-    /// The group has given these to somebody else already; [`Transport::release`] answers, at once.
+    /// The group has given these to somebody else, or will; [`Transport::release`] answers, at once. Until then no
+    /// commit of ours succeeds.
     Lost(Vec<PartitionId>),
-    /// An output is safe on every in-sync replica.
+    /// Transactions can begin, and nothing that an earlier producer of this name left open will ever be committed.
+    Ready,
+    /// An output is written in its transaction.
     Delivered(Ticket),
-    /// An output was not written.
+    /// An output was not written; its transaction cannot be committed.
     Undelivered(Ticket, Undelivered),
     /// The commit under way is done.
     Committed,
-    /// The commit under way failed.
-    NotCommitted(Hindrance),
+    /// The transaction is gone, and nobody will see any of it: it can be tried again.
+    Aborted(String),
+    /// Whether the transaction is committed is unknown, or somebody else took over the producer's name:
+    /// [`Transport::renew`] helps.
+    Broken(Breakage),
     /// Something that waiting may mend, for the log.
     Disturbed(String),
     /// The service must stop.
     Failed(Failure),
 }
 
-/// Why an output was not written, by what to do with it.
+/// Why a producer is of no more use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breakage {
+    /// True if a producer of the same name began after it, or a broker gave it up.
+    pub fenced: bool,
+    /// In the broker's or the client's words.
+    pub why: String,
+}
+
+/// Why an output was not written, by what to do with it once its transaction is aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undelivered {
-    /// Send it again after a while.
+    /// Send it again.
     Retry(String),
     /// Send it again alone, then smaller.
     TooLarge(String),
@@ -136,8 +155,15 @@ pub trait Transport {
     /// `records_max` of 0 only acknowledgements are awaited.
     fn poll(&mut self, wait: Duration, records_max: usize, events: &mut Vec<Event>, each: &mut dyn FnMut(Incoming<'_>));
 
-    /// Answers [`Event::Assigned`]: finds where to begin, and begins to read. Partitions already begun go on.
-    fn begin(&mut self, partitions: &[PartitionId]) -> Result<Vec<StartPosition>, Hindrance>;
+    /// Looks up where to begin, without waiting; [`Event::Found`] or [`Event::NotFound`] follows with the question's
+    /// number. Offsets of a transaction that is not over yet are waited for.
+    fn find(&mut self, question: u64, partitions: &[PartitionId]);
+
+    /// Begins to read a partition that is ours. Others go on.
+    fn begin(&mut self, position: &Position) -> Result<(), Hindrance>;
+
+    /// Stops reading partitions that stay ours.
+    fn halt(&mut self, partitions: &[PartitionId]);
 
     /// Answers [`Event::Revoked`] and [`Event::Lost`]: stops reading these partitions and lets go of them.
     fn release(&mut self, partitions: &[PartitionId]);
@@ -145,12 +171,20 @@ pub trait Transport {
     /// Stops delivering records, or goes on where it stopped. Everything else goes on all the time.
     fn pause(&mut self, paused: bool);
 
-    /// Hands an output over to be written; [`Event::Delivered`] or [`Event::Undelivered`] follows. The bytes are
-    /// copied. An error means that nothing follows.
+    /// Hands an output over to be written in the open transaction, or in a new one; [`Event::Delivered`] or
+    /// [`Event::Undelivered`] follows. The bytes are copied. An error means that nothing follows.
     fn send(&mut self, ticket: Ticket, outgoing: &Outgoing<'_>) -> Result<(), Undelivered>;
 
-    /// Begins to commit; [`Event::Committed`] or [`Event::NotCommitted`] follows. At most one at a time.
+    /// Begins to commit the open transaction with these offsets, in the name of this member of the group.
+    /// [`Event::Committed`], [`Event::Aborted`] or [`Event::Broken`] follows, and nothing can be sent before.
     fn commit(&mut self, positions: &[Position]);
+
+    /// Begins to abort the open transaction; [`Event::Aborted`] or [`Event::Broken`] follows.
+    fn abort(&mut self);
+
+    /// Begins to replace the producer, which ends whatever its predecessor left open; [`Event::Ready`] or
+    /// [`Event::Broken`] follows. The first one comes by itself.
+    fn renew(&mut self);
 
     /// The offset after the last record of a partition, as last heard; costs no round trip.
     fn end_offset(&mut self, partition: &PartitionId) -> Option<i64>;

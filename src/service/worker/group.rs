@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::transaction::Stage;
 use super::{Progress, Worker};
 use crate::service::failure::Failure;
-use crate::service::transport::{Hindrance, PartitionId, Transport};
+use crate::service::transport::{Hindrance, PartitionId, StartPosition, Transport};
 
 /// How long a revoked partition is held back for what it caused; well below the group's patience.
 const RELEASE_MAX: Duration = Duration::from_secs(30);
@@ -35,80 +36,188 @@ pub(super) enum Phase {
     },
 }
 
-/// A change of partitions that is to be answered.
+/// A change of partitions that is to be dealt with.
 #[derive(Debug)]
 pub(super) enum Rebalance {
     /// Ours now.
-    Assigned {
-        partitions: Vec<PartitionId>,
-        since: Instant,
-        /// Later than `since` where beginning has failed before.
-        not_before: Instant,
-    },
+    Assigned(Vec<PartitionId>),
     /// To be given back.
     Revoked(Vec<PartitionId>),
     /// Somebody else's already.
     Lost(Vec<PartitionId>),
 }
 
+/// Partitions that are ours and not read yet.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    waiting: Vec<Arrival>,
+    /// The number of the last question where partitions begin.
+    question: u64,
+    /// True once the group has given us anything, be it nothing.
+    assigned: bool,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    partition: PartitionId,
+    since: Instant,
+    /// Later than `since` where beginning has failed before.
+    not_before: Instant,
+    /// The question under which its beginning is being looked up.
+    asked: Option<u64>,
+}
+
+impl Arrivals {
+    fn add(&mut self, partitions: impl IntoIterator<Item = PartitionId>, now: Instant) {
+        let arrival = |partition| Arrival { partition, since: now, not_before: now, asked: None };
+        self.waiting.extend(partitions.into_iter().map(arrival));
+    }
+
+    fn remove(&mut self, partitions: &[PartitionId]) {
+        self.waiting.retain(|arrival| !partitions.contains(&arrival.partition));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes those that are to be looked up now.
+    fn ask(&mut self, now: Instant) -> Option<(u64, Vec<PartitionId>)> {
+        let is_due = |arrival: &&mut Arrival| arrival.asked.is_none() && arrival.not_before <= now;
+        let due: Vec<_> = self.waiting.iter_mut().filter(is_due).collect();
+        if due.is_empty() {
+            return None;
+        }
+        self.question += 1;
+        let mut partitions = Vec::with_capacity(due.len());
+        for arrival in due {
+            arrival.asked = Some(self.question);
+            partitions.push(arrival.partition.clone());
+        }
+        Some((self.question, partitions))
+    }
+
+    /// All that wait are looked up again: what was asked before may say less than is known by then.
+    fn again_all(&mut self) {
+        for arrival in &mut self.waiting {
+            arrival.asked = None;
+        }
+    }
+
+    /// Those of this question that have not begun are looked up again later.
+    fn again(&mut self, question: u64, not_before: Instant) {
+        for arrival in self.waiting.iter_mut().filter(|arrival| arrival.asked == Some(question)) {
+            (arrival.asked, arrival.not_before) = (None, not_before);
+        }
+    }
+}
+
 impl<T: Transport> Worker<T> {
-    /// Answers the next change of partitions; one at a time, because a group waits for the answer.
-    pub(super) fn rebalance(&mut self) -> Result<(), Failure> {
+    /// Takes in the next change of partitions; one at a time, because a group waits for the answer.
+    pub(super) fn rebalance(&mut self) {
         let now = self.transport.now();
         while !matches!(self.phase, Phase::Releasing { .. }) {
             match self.rebalances.pop_front() {
                 None => break,
                 Some(Rebalance::Lost(partitions)) => {
                     warn!(worker = self.number, partitions = %list(&partitions), "partitions were lost to the group");
+                    self.arrivals.assigned = false;
                     self.drop_partitions(&partitions);
-                    self.wait_for_group();
                 }
                 // Leaving the group answers for the rest.
                 Some(_) if matches!(self.phase, Phase::Stopping { .. }) => {}
                 Some(Rebalance::Revoked(partitions)) => {
+                    self.batch.halt(&partitions);
+                    self.arrivals.remove(&partitions);
                     self.phase = Phase::Releasing { partitions, deadline: now + RELEASE_MAX };
                 }
-                Some(Rebalance::Assigned { partitions, since, not_before }) if now < not_before => {
-                    self.rebalances.push_front(Rebalance::Assigned { partitions, since, not_before });
-                    break;
+                Some(Rebalance::Assigned(partitions)) => {
+                    self.arrivals.assigned = true;
+                    self.arrivals.add(partitions, now);
                 }
-                Some(Rebalance::Assigned { partitions, since, .. }) => self.begin(partitions, since)?,
+            }
+            self.show_readiness();
+        }
+    }
+
+    /// Asks where partitions begin, once the producer has made sure that nothing of its predecessor is under way.
+    pub(super) fn receive_arrivals(&mut self) {
+        if matches!(self.stage, Stage::Preparing | Stage::Broken { .. }) {
+            return;
+        }
+        if let Some((question, partitions)) = self.arrivals.ask(self.transport.now()) {
+            self.transport.find(question, &partitions);
+        }
+    }
+
+    pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) -> Result<(), Failure> {
+        let mut begun = Vec::new();
+        for start in starts {
+            let is_it =
+                |arrival: &Arrival| arrival.partition == start.position.partition && arrival.asked == Some(question);
+            let Some(at) = self.arrivals.waiting.iter().position(is_it) else { continue };
+            match self.transport.begin(&start.position) {
+                Ok(()) => {
+                    let arrival = self.arrivals.waiting.swap_remove(at);
+                    self.views.metrics.observe_restore(self.transport.now() - arrival.since);
+                    begun.push(arrival.partition);
+                    self.own(start);
+                }
+                Err(why) => self.not_begun(why)?,
             }
         }
+        self.arrivals.again(question, self.transport.now() + BEGIN_RETRY);
+        if self.paused {
+            self.transport.pause(true);
+        }
+        if !begun.is_empty() {
+            info!(worker = self.number, partitions = %list(&begun), "partitions are read");
+        }
+        self.show_readiness();
         Ok(())
     }
 
-    fn begin(&mut self, partitions: Vec<PartitionId>, since: Instant) -> Result<(), Failure> {
-        match self.transport.begin(&partitions) {
-            Ok(starts) => {
-                let now = self.transport.now();
-                for start in starts {
-                    if !start.committed {
-                        self.ledger.decided([start.position.clone()]);
-                    }
-                    self.batch.add(start.position);
-                    self.views.metrics.observe_restore(now - since);
-                }
-                if self.paused {
-                    self.transport.pause(true);
-                }
-                self.views.readiness.found(&self.readiness_key());
-                info!(worker = self.number, partitions = %list(&partitions), "partitions were assigned");
-                Ok(())
-            }
-            Err(Hindrance::Lasting(failure)) => Err(failure),
-            Err(Hindrance::Passing(why)) => {
+    fn own(&mut self, start: StartPosition) {
+        if !start.committed {
+            self.ledger.decided([start.position.clone()]);
+        }
+        self.batch.add(start.position);
+    }
+
+    pub(super) fn not_found(&mut self, question: u64, why: Hindrance) -> Result<(), Failure> {
+        self.arrivals.again(question, self.transport.now() + BEGIN_RETRY);
+        self.not_begun(why)
+    }
+
+    fn not_begun(&mut self, why: Hindrance) -> Result<(), Failure> {
+        match why {
+            Hindrance::Lasting(failure) => Err(failure),
+            Hindrance::Passing(why) => {
                 warn!(worker = self.number, %why, "assigned partitions cannot be begun; trying again");
-                let not_before = self.transport.now() + BEGIN_RETRY;
-                self.rebalances.push_front(Rebalance::Assigned { partitions, since, not_before });
                 Ok(())
             }
         }
     }
 
+    /// Every partition that stays ours begins anew where the group stands.
+    pub(super) fn begin_again(&mut self) {
+        let all: Vec<_> = self.batch.partitions().cloned().collect();
+        self.transport.halt(&all);
+        self.batch.remove(&all);
+        let now = self.transport.now();
+        let leaving: &[PartitionId] =
+            if let Phase::Releasing { partitions, .. } = &self.phase { partitions } else { &[] };
+        self.arrivals.again_all();
+        self.arrivals.add(all.into_iter().filter(|id| !leaving.contains(id)), now);
+        self.show_readiness();
+    }
+
     fn drop_partitions(&mut self, partitions: &[PartitionId]) {
-        self.ledger.forget(partitions);
+        if self.ledger.forget(partitions) {
+            self.abort();
+        }
         self.batch.remove(partitions);
+        self.arrivals.remove(partitions);
         self.transport.release(partitions);
         for id in partitions {
             self.views.metrics.remove_partition(&id.topic, id.number);
@@ -133,7 +242,7 @@ impl<T: Transport> Worker<T> {
                 Ok(Progress::Continue)
             }
             Phase::Stopping { .. } => Err(Failure::other(format!(
-                "stopped after {}s with {} outputs unacknowledged or offsets uncommitted; they will be repeated",
+                "stopped after {}s with {} outputs or their offsets uncommitted; they will be decided again",
                 STOP_MAX.as_secs(),
                 self.ledger.outputs(),
             ))),
@@ -150,20 +259,23 @@ impl<T: Transport> Worker<T> {
         let names = list(&partitions);
         if owes {
             warn!(worker = self.number, partitions = %names,
-                "partitions are given back uncommitted; the next owner will repeat some outputs");
+                "partitions are given back uncommitted; the next owner decides their last records again");
         } else {
             info!(worker = self.number, partitions = %names, "partitions were given back");
         }
         self.drop_partitions(&partitions);
     }
 
-    pub(super) fn wait_for_group(&self) {
-        let why = "waits for the consumer group to assign partitions";
-        self.views.readiness.missing(&self.readiness_key(), why);
-    }
-
-    fn readiness_key(&self) -> String {
-        format!("worker {}", self.number)
+    pub(super) fn show_readiness(&self) {
+        let key = format!("worker {}", self.number);
+        if !self.arrivals.assigned {
+            self.views.readiness.missing(&key, "waits for the consumer group to assign partitions");
+        } else if self.arrivals.waiting.is_empty() {
+            self.views.readiness.found(&key);
+        } else {
+            let partitions: Vec<_> = self.arrivals.waiting.iter().map(|arrival| arrival.partition.clone()).collect();
+            self.views.readiness.missing(&key, format!("partitions are not read yet: {}", list(&partitions)));
+        }
     }
 }
 

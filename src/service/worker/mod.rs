@@ -1,14 +1,14 @@
 //! One worker: reads its partitions, decides, publishes, commits, and gives partitions back in order.
 //!
-//! A worker is stepped: each step polls once and never waits for more, so that acknowledgements, commits, rebalances
-//! and the wish to stop are all served while records flow. What it may do follows from its [`Phase`]. It knows no
-//! broker, only a [`Transport`].
+//! A worker is stepped: each step polls once and never waits for more, so that records, transactions, rebalances and the
+//! wish to stop are all served side by side. What it may do follows from its [`Phase`] towards the group and its
+//! [`Stage`] towards the producer. It knows no broker, only a [`Transport`].
 
 mod group;
 mod observe;
-mod outputs;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,16 +22,17 @@ use crate::http::Views;
 use super::batch::Batch;
 use super::failure::Failure;
 use super::ledger::Ledger;
-use super::transport::{Event, Hindrance, Transport};
+use super::transport::{Event, Transport};
 
-use group::{Phase, Rebalance};
+use group::{Arrivals, Phase, Rebalance};
 use observe::Reminder;
+use transaction::{Stage, Trouble};
 
 /// Records decided between two looks at everything else: some milliseconds of work.
 const BATCH_RECORDS_MAX: usize = 2_000;
 /// How long a worker sleeps at most when nothing happens.
 const POLL_IDLE: Duration = Duration::from_millis(100);
-/// The same while acknowledgements are due, which do not wake it.
+/// The same while an answer of the producer's is due, which does not wake it.
 const POLL_BUSY: Duration = Duration::from_millis(5);
 
 /// What a step led to.
@@ -50,8 +51,10 @@ pub struct Worker<T> {
     transport: T,
     batch: Batch,
     ledger: Ledger,
+    stage: Stage,
     phase: Phase,
     rebalances: VecDeque<Rebalance>,
+    arrivals: Arrivals,
     events: Vec<Event>,
     views: Arc<Views>,
     stop: Arc<AtomicBool>,
@@ -59,11 +62,12 @@ pub struct Worker<T> {
     /// Since when no more outputs fit.
     full_since: Option<Instant>,
     commit_begun: Instant,
-    commit_not_before: Instant,
-    /// True if the offsets to be committed include some that caused an output.
-    prompt: bool,
-    /// When outputs and commits that fail were last spoken of.
-    trouble: Reminder,
+    /// When an output was last handed over.
+    sent: Instant,
+    /// What went wrong with transactions lately.
+    trouble: Trouble,
+    /// When that was last spoken of.
+    reminder: Reminder,
     observed: Instant,
 }
 
@@ -76,20 +80,22 @@ impl<T: Transport> Worker<T> {
             transport,
             batch,
             ledger: Ledger::default(),
+            stage: Stage::Preparing,
             phase: Phase::Running,
             rebalances: VecDeque::new(),
+            arrivals: Arrivals::default(),
             events: Vec::new(),
             views,
             stop,
             paused: false,
             full_since: None,
             commit_begun: now,
-            commit_not_before: now,
-            prompt: false,
-            trouble: Reminder::default(),
+            sent: now,
+            trouble: Trouble::new(now),
+            reminder: Reminder::default(),
             observed: now,
         };
-        worker.wait_for_group();
+        worker.show_readiness();
         worker
     }
 
@@ -105,7 +111,8 @@ impl<T: Transport> Worker<T> {
         for id in self.batch.partitions() {
             self.views.metrics.remove_partition(&id.topic, id.number);
         }
-        self.wait_for_group();
+        self.arrivals = Arrivals::default();
+        self.show_readiness();
         self.transport.leave();
         outcome
     }
@@ -113,9 +120,11 @@ impl<T: Transport> Worker<T> {
     /// One poll, and everything that follows from it.
     pub fn step(&mut self) -> Result<Progress, Failure> {
         self.poll();
-        self.hand_over()?;
         self.take_events()?;
-        self.rebalance()?;
+        self.rebalance();
+        self.receive_arrivals();
+        self.renew_if_due();
+        self.hand_over()?;
         self.commit_if_due();
         self.hold_back_if_full();
         self.look_around();
@@ -123,8 +132,8 @@ impl<T: Transport> Worker<T> {
     }
 
     fn poll(&mut self) {
-        let under_way = self.ledger.outputs() > 0 || !self.rebalances.is_empty();
-        let wait = if under_way || self.draining() { POLL_BUSY } else { POLL_IDLE };
+        let is_busy = !self.ledger.is_settled() || !self.stage.is_open() || !self.arrivals.is_empty();
+        let wait = if is_busy || self.draining() { POLL_BUSY } else { POLL_IDLE };
         let records_max = if self.full_since.is_some() && !self.paused { 0 } else { BATCH_RECORDS_MAX };
         let stopping = matches!(self.phase, Phase::Stopping { .. });
         let batch = &mut self.batch;
@@ -147,27 +156,19 @@ impl<T: Transport> Worker<T> {
     }
 
     fn take_event(&mut self, event: Event) -> Result<(), Failure> {
-        let now = self.transport.now();
         match event {
-            Event::Assigned(partitions) => {
-                self.rebalances.push_back(Rebalance::Assigned { partitions, since: now, not_before: now });
-            }
+            Event::Assigned(partitions) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
             Event::Revoked(partitions) => self.rebalances.push_back(Rebalance::Revoked(partitions)),
             Event::Lost(partitions) => self.rebalances.push_back(Rebalance::Lost(partitions)),
-            Event::Delivered(ticket) => self.delivered(ticket),
+            Event::Found(question, starts) => self.found(question, starts)?,
+            Event::NotFound(question, why) => self.not_found(question, why)?,
+            Event::Ready => self.ready(),
+            Event::Delivered(ticket) => self.ledger.delivered(ticket),
             Event::Undelivered(ticket, why) => self.undelivered(ticket, why)?,
-            Event::Committed => {
-                self.ledger.committed();
-                self.views.metrics.observe_commit(now - self.commit_begun);
-            }
-            Event::NotCommitted(Hindrance::Passing(why)) => {
-                self.ledger.not_committed();
-                self.commit_not_before = now + outputs::COMMIT_RETRY;
-                if self.trouble.is_due(now) {
-                    warn!(worker = self.number, %why, "offsets are not committed; trying again");
-                }
-            }
-            Event::NotCommitted(Hindrance::Lasting(failure)) | Event::Failed(failure) => return Err(failure),
+            Event::Committed => self.committed(),
+            Event::Aborted(why) => self.aborted(&why),
+            Event::Broken(breakage) => self.broken(&breakage)?,
+            Event::Failed(failure) => return Err(failure),
             Event::Disturbed(what) => warn!(worker = self.number, "{what}"),
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::Worker;
 use crate::service::output::Destination;
 use crate::service::transport::Transport;
 
-/// How long an output waits for its acknowledgement before that is worth a word.
+/// How long an output waits for its commit before that is worth a word.
 pub(super) const OVERDUE: Duration = Duration::from_secs(5);
 /// Between two words about a trouble that goes on.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,12 +55,12 @@ impl<T: Transport> Worker<T> {
             match overdue {
                 Some((waiting, waited)) if waiting == destination => {
                     let what = format!(
-                        "no {} has been acknowledged for {}s: is the broker away, or are fewer replicas in sync than \
+                        "no {} has been committed for {}s: is the broker away, or are fewer replicas in sync than \
                          min.insync.replicas asks for?",
                         destination.noun(),
                         waited.as_secs()
                     );
-                    if self.trouble.is_due(now) {
+                    if self.reminder.is_due(now) {
                         warn!(
                             worker = self.number,
                             outputs = self.ledger.outputs(),

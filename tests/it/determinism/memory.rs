@@ -66,7 +66,7 @@ impl Memory {
     pub fn new(log: &Log, partitions: impl Iterator<Item = i32>, turns: Turns) -> Self {
         let reading: Vec<_> = partitions.map(|number| (number, 0)).collect();
         let assigned = reading.iter().map(|(number, _)| PartitionId { topic: TOPIC.into(), number: *number });
-        let events = VecDeque::from([Event::Assigned(assigned.collect())]);
+        let events = VecDeque::from([Event::Assigned(assigned.collect()), Event::Ready]);
         Self { log: log.clone(), reading, turns, events, now: Instant::now() }
     }
 
@@ -125,10 +125,17 @@ impl Transport for Memory {
         }
     }
 
-    fn begin(&mut self, partitions: &[PartitionId]) -> Result<Vec<StartPosition>, Hindrance> {
+    fn find(&mut self, question: u64, partitions: &[PartitionId]) {
         let position = |id: &PartitionId| Position { partition: id.clone(), offset: 0 };
-        Ok(partitions.iter().map(|id| StartPosition { position: position(id), committed: true }).collect())
+        let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed: true });
+        self.events.push_back(Event::Found(question, starts.collect()));
     }
+
+    fn begin(&mut self, _position: &Position) -> Result<(), Hindrance> {
+        Ok(())
+    }
+
+    fn halt(&mut self, _partitions: &[PartitionId]) {}
 
     fn release(&mut self, _partitions: &[PartitionId]) {}
 
@@ -145,6 +152,14 @@ impl Transport for Memory {
         let positions = positions.iter().map(|position| (position.partition.number, position.offset));
         self.log.written().committed.extend(positions);
         self.events.push_back(Event::Committed);
+    }
+
+    fn abort(&mut self) {
+        unreachable!("every output is taken");
+    }
+
+    fn renew(&mut self) {
+        unreachable!("no commit fails");
     }
 
     fn end_offset(&mut self, _partition: &PartitionId) -> Option<i64> {

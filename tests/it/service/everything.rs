@@ -119,7 +119,7 @@ fn a_hundred_thousand_events_give_exactly_the_expected_alerts_and_dead_letters()
     let mut instance = deployment.start();
     // Windows do not move with their partition yet, so nothing may be read before each worker has its share.
     instance.running.wait_for_stderr("both workers to own partitions", PATIENCE, |text| {
-        let owns = |worker: &str| text.lines().any(|line| line.contains("were assigned") && line.contains(worker));
+        let owns = |worker: &str| text.lines().any(|line| line.contains("are read") && line.contains(worker));
         (owns("worker=0 partitions=audit") && owns("worker=1 partitions=audit")).then_some(())
     });
     let (records, labels) = records();

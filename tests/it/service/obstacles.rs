@@ -115,7 +115,7 @@ fn too_few_replicas_in_sync_are_waited_for() {
     deployment.wait_until_all_is_committed();
     instance.wait_until_ready();
     let finished = instance.stop();
-    assert!(finished.stderr().contains("kafka.alerts_topic: no alert has been acknowledged"), "{}", finished.stderr());
+    assert!(finished.stderr().contains("kafka.alerts_topic: no alert has been committed"), "{}", finished.stderr());
     assert_eq!(deployment.alerts().len(), 1, "written once");
 }
 

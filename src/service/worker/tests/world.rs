@@ -28,10 +28,13 @@ pub(super) const BAD: &[u8] = b"no event";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    Begin(Vec<i32>),
+    Begin(i32, i64),
+    Halt(Vec<i32>),
     Release(Vec<i32>),
     Send(u64),
     Commit(Vec<(i32, i64)>),
+    Abort,
+    Renew,
     Pause(bool),
     Leave,
 }
@@ -43,12 +46,20 @@ pub(super) struct World {
     pub(super) calls: Vec<Call>,
     /// What was sent last under each ticket.
     pub(super) sent: Vec<Vec<u8>>,
-    /// Answers of `begin`, before it succeeds.
-    pub(super) begin_fails: VecDeque<Hindrance>,
+    /// Answers of `find`, before it succeeds.
+    pub(super) find_fails: VecDeque<Hindrance>,
     pub(super) group_has_offsets: bool,
     /// Where partitions begin; 0 for others.
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) records_max_seen: usize,
+    /// Commits succeed at once; otherwise the test answers them.
+    pub(super) answers_commits: bool,
+}
+
+impl World {
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
 }
 
 pub(super) struct FakeTransport(Rc<RefCell<World>>);
@@ -79,16 +90,24 @@ fn no_rules() -> Arc<RuleSet> {
 
 impl Stage {
     pub(super) fn new() -> Self {
+        let stage = Self::unready();
+        stage.event(Event::Ready);
+        stage
+    }
+
+    /// A stage whose producer is not ready.
+    pub(super) fn unready() -> Self {
         let world = Rc::new(RefCell::new(World {
             now: Instant::now(),
             records: VecDeque::new(),
             events: Vec::new(),
             calls: Vec::new(),
             sent: Vec::new(),
-            begin_fails: VecDeque::new(),
+            find_fails: VecDeque::new(),
             group_has_offsets: true,
             starts: BTreeMap::new(),
             records_max_seen: 0,
+            answers_commits: false,
         }));
         let views = Arc::new(Views::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -110,7 +129,7 @@ impl Stage {
     pub(super) fn owning(partitions: &[i32]) -> Self {
         let mut stage = Self::new();
         stage.event(Event::Assigned(partitions.iter().copied().map(partition).collect()));
-        stage.steps(1);
+        stage.steps(2);
         stage.calls();
         stage
     }
@@ -125,6 +144,11 @@ impl Stage {
 
     pub(super) fn event(&self, event: Event) {
         self.world().events.push(event);
+    }
+
+    /// An event that comes before those on their way.
+    pub(super) fn event_first(&self, event: Event) {
+        self.world().events.insert(0, event);
     }
 
     pub(super) fn deliver(&self, ticket: u64) {
@@ -207,16 +231,26 @@ impl Transport for FakeTransport {
         events.append(&mut world.events);
     }
 
-    fn begin(&mut self, partitions: &[PartitionId]) -> Result<Vec<StartPosition>, Hindrance> {
+    fn find(&mut self, question: u64, partitions: &[PartitionId]) {
         let mut world = self.0.borrow_mut();
-        if let Some(hindrance) = world.begin_fails.pop_front() {
-            return Err(hindrance);
+        if let Some(hindrance) = world.find_fails.pop_front() {
+            world.events.push(Event::NotFound(question, hindrance));
+            return;
         }
-        world.calls.push(Call::Begin(numbers(partitions)));
         let committed = world.group_has_offsets;
         let start = |id: &PartitionId| world.starts.get(&id.number).copied().unwrap_or(0);
         let position = |id: &PartitionId| Position { partition: id.clone(), offset: start(id) };
-        Ok(partitions.iter().map(|id| StartPosition { position: position(id), committed }).collect())
+        let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed }).collect();
+        world.events.push(Event::Found(question, starts));
+    }
+
+    fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
+        self.0.borrow_mut().calls.push(Call::Begin(position.partition.number, position.offset));
+        Ok(())
+    }
+
+    fn halt(&mut self, partitions: &[PartitionId]) {
+        self.0.borrow_mut().calls.push(Call::Halt(numbers(partitions)));
     }
 
     fn release(&mut self, partitions: &[PartitionId]) {
@@ -241,7 +275,19 @@ impl Transport for FakeTransport {
 
     fn commit(&mut self, positions: &[Position]) {
         let positions = positions.iter().map(|position| (position.partition.number, position.offset)).collect();
-        self.0.borrow_mut().calls.push(Call::Commit(positions));
+        let mut world = self.0.borrow_mut();
+        world.calls.push(Call::Commit(positions));
+        if world.answers_commits {
+            world.events.push(Event::Committed);
+        }
+    }
+
+    fn abort(&mut self) {
+        self.0.borrow_mut().calls.push(Call::Abort);
+    }
+
+    fn renew(&mut self) {
+        self.0.borrow_mut().calls.push(Call::Renew);
     }
 
     fn end_offset(&mut self, _partition: &PartitionId) -> Option<i64> {

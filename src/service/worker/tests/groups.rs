@@ -1,0 +1,115 @@
+//! Partitions that come, go and are lost.
+
+use std::time::Duration;
+
+use super::MOMENT;
+use super::world::{BAD, Call, GOOD, Stage, partition};
+use crate::service::Failure;
+use crate::service::transport::{Event, Hindrance};
+use crate::service::worker::transaction::COMMIT_INTERVAL;
+
+#[test]
+fn nothing_begins_before_the_producer_is_ready() {
+    let mut stage = Stage::unready();
+    stage.event(Event::Assigned(vec![partition(0)]));
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert_eq!(stage.calls(), [], "its predecessor may have left a transaction open");
+    stage.event(Event::Ready);
+    stage.steps(2);
+    assert_eq!(stage.calls(), [Call::Begin(0, 0)]);
+}
+
+#[test]
+fn revoked_partitions_are_given_back_after_what_they_caused_is_committed() {
+    let mut stage = Stage::owning(&[0, 1]);
+    stage.record(0, 0, BAD);
+    stage.steps(1);
+    stage.event(Event::Revoked(vec![partition(0)]));
+    stage.record(1, 0, GOOD);
+    stage.steps(2);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1), (1, 1)])]);
+    stage.record(0, 1, BAD);
+    stage.record(1, 1, GOOD);
+    stage.event(Event::Committed);
+    stage.steps(2);
+    assert_eq!(stage.calls(), [Call::Commit(vec![(1, 2)]), Call::Release(vec![0])], "what comes is the next owner's");
+}
+
+#[test]
+fn revoked_partitions_are_not_held_back_for_ever() {
+    let mut stage = Stage::owning(&[0]);
+    stage.record(0, 0, BAD);
+    stage.steps(1);
+    stage.event(Event::Revoked(vec![partition(0)]));
+    assert!(stage.run_for(Duration::from_secs(29)).is_ok());
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1)])]);
+    assert!(stage.run_for(Duration::from_secs(2)).is_ok());
+    assert_eq!(stage.calls(), [Call::Release(vec![0])]);
+    stage.event(Event::Aborted("no longer a member".to_owned()));
+    assert!(stage.run_for(COMMIT_INTERVAL * 2).is_ok());
+    assert_eq!(stage.calls(), [], "its offsets are no longer ours to commit");
+}
+
+#[test]
+fn lost_partitions_are_dropped_at_once_with_what_they_caused() {
+    let mut stage = Stage::owning(&[0, 1]);
+    assert!(stage.views.readiness.report().missing.keys().all(|what| what != "worker 0"));
+    stage.record(0, 0, BAD);
+    stage.record(1, 0, BAD);
+    stage.steps(1);
+    stage.event(Event::Lost(vec![partition(0)]));
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Send(1), Call::Abort, Call::Release(vec![0])]);
+    assert!(stage.views.readiness.report().missing.contains_key("worker 0"), "not ready until the next assignment");
+    stage.event(Event::Aborted("asked to".to_owned()));
+    assert!(stage.run_for(COMMIT_INTERVAL * 2).is_ok());
+    assert_eq!(stage.calls(), [Call::Send(1), Call::Commit(vec![(1, 1)])], "of partition 0 nothing is sent again");
+}
+
+#[test]
+fn a_commit_under_way_when_partitions_are_lost_ends_as_a_whole() {
+    let mut stage = Stage::owning(&[0]);
+    stage.record(0, 0, BAD);
+    assert!(stage.run_for(COMMIT_INTERVAL).is_ok());
+    stage.event(Event::Lost(vec![partition(0)]));
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1)]), Call::Release(vec![0])]);
+    stage.event(Event::Committed);
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert!(stage.worker.ledger.is_settled());
+}
+
+#[test]
+fn partitions_that_cannot_be_begun_are_tried_again() {
+    let mut stage = Stage::new();
+    stage.world().find_fails.push_back(Hindrance::Passing("no coordinator".to_owned()));
+    stage.event(Event::Assigned(vec![partition(0)]));
+    stage.steps(2);
+    assert_eq!(stage.calls(), []);
+    assert!(stage.views.readiness.report().missing.contains_key("worker 0"));
+    assert!(stage.run_for(Duration::from_secs(1)).is_ok());
+    assert_eq!(stage.calls(), [Call::Begin(0, 0)]);
+    let failure = Failure::surroundings("kafka.group_id", "refused");
+    stage.world().find_fails.push_back(Hindrance::Lasting(failure.clone()));
+    stage.event(Event::Assigned(vec![partition(1)]));
+    assert_eq!(stage.run_for(MOMENT), Err(failure));
+}
+
+#[test]
+fn an_answer_about_a_partition_that_has_gone_meanwhile_is_not_used() {
+    let mut stage = Stage::new();
+    stage.event(Event::Assigned(vec![partition(0)]));
+    stage.steps(1);
+    // The answer is on its way; before it is read the partition goes and comes back.
+    let overtaken = stage.world().take_events();
+    stage.event(Event::Revoked(vec![partition(0)]));
+    stage.steps(1);
+    stage.world().starts.insert(0, 7);
+    stage.event(Event::Assigned(vec![partition(0)]));
+    stage.steps(1);
+    for event in overtaken {
+        stage.event_first(event);
+    }
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Release(vec![0]), Call::Begin(0, 7)], "another owner may have moved it");
+}
