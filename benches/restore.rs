@@ -3,14 +3,16 @@
 //!
 //! Run with `cargo bench --bench restore [-- GROUPS]`.
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(unreachable_pub, reason = "it shares a module with the tests")]
 
-use std::fs;
-use std::path::Path;
+#[path = "../tests/it/support/shipped.rs"]
+mod shipped;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
+use tokenwatch::detect::rule::RuleSet;
 use tokenwatch::detect::{Origin, Timestamp};
 use tokenwatch::ingest::Record;
 use tokenwatch::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
@@ -22,25 +24,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PARTITIONS: i32 = 2;
 const EVENTS_A_GROUP: i64 = 3;
 const BASE_MS: i64 = 1_767_225_600_000;
-
-fn collect(folder: &Path, texts: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).expect("a readable folder") {
-        let path = entry.expect("a readable entry").path();
-        let is_test = path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_test"));
-        if path.is_dir() {
-            collect(&path, texts);
-        } else if path.extension().is_some_and(|extension| extension == "yml") && !is_test {
-            texts.push(fs::read_to_string(&path).expect("a readable rule"));
-        }
-    }
-}
-
-fn shipped_rules() -> Arc<RuleSet> {
-    let mut texts = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &mut texts);
-    let sources: Vec<_> = texts.iter().map(|text| Source { path: "rules", text }).collect();
-    Arc::new(compile(&sources, &Options::default()).expect("valid rules").rules)
-}
 
 /// A use of a token by one of many subjects, as the shipped rules read it.
 fn event(subject: i64, round: i64) -> String {
@@ -93,7 +76,7 @@ fn each_in_a_thread<I: Send, O: Send>(items: impl IntoIterator<Item = I>, work: 
 
 fn main() {
     let groups: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
-    let rules = shipped_rules();
+    let rules = shipped::shipped();
     let snapshots =
         each_in_a_thread(0..PARTITIONS, |number| filled(&rules, number, groups / PARTITIONS.unsigned_abs() as usize));
     for _ in 0..3 {

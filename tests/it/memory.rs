@@ -82,7 +82,10 @@ fn the_shipped_rules_over_generated_traffic() {
 
 #[test]
 fn many_quiet_groups_under_the_shipped_rules() {
-    check("quiet", &shipped(), used(20_000, 20_000, |_| String::new()));
+    check("just seen", &shipped(), used(20_000, 20_000, |_| String::new()));
+    // Fifty minutes later they lie dormant, and some wake again.
+    let later = used(1_000, 1_000, |_| String::new()).map(|event| event.replace(":1700000", ":1700003"));
+    check("quiet", &shipped(), used(20_000, 20_000, |_| String::new()).chain(later));
 }
 
 #[test]

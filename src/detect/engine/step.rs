@@ -133,13 +133,16 @@ impl Engine {
         let (horizon, waits_end, hasher) =
             (state.horizon(settings.lateness), state.waits_end(), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key, horizon, waits_end, hasher };
+        let mut woken = (0, 0);
         let resize = if let Some(mut group) = state.find_group(key) {
+            woken = group.wake(&rules.rules, state.hasher());
             visit.steps(&mut group, readers, state.sources(), firings, outcome)
         } else {
             state.add_group(key, &rules.rules, (&settings.limits, settings.lateness), outcome);
             let mut group = state.find_group(key).expect("it has just been added");
             visit.steps(&mut group, readers, state.sources(), firings, outcome)
         };
+        state.resized(woken);
         state.resized(resize);
         for (rule, key) in firings.take_waiting() {
             let match_place = (subject.time, subject.rank);
@@ -159,6 +162,7 @@ impl Engine {
     ) -> bool {
         let Self { settings, firings, plan, .. } = self;
         let rule = &rules.rules[waiting.rule];
+        // A group in which something waits is awake.
         let Some(mut group) = state.find_group(&waiting.key) else { return false };
         let Some(held) = group.find(waiting.rule) else { return false };
         let Window::Absence(window) = &held.window else { return false };
@@ -210,10 +214,12 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
             return (0, 0);
         };
         let (state, before) = group.state(index, rule, horizon);
-        let expired = horizon.min(horizon + self.settings.lateness - self.plan.lag(index)) - rule.timespan;
-        let bounds = Bounds { timespan: rule.timespan, expired, entries_max: limits.window_entries.max(1) };
+        // Firings of rules that wait arrive later than any event may.
+        let oldest = horizon.min(horizon + self.settings.lateness - self.plan.lag(index));
+        let entries_max = limits.window_entries.max(1);
+        let bounds = Bounds { timespan: rule.timespan, expired: oldest - rule.timespan, entries_max };
         let waits_end = self.waits_end;
-        let frame = Frame { bounds, waits_end, horizon, values_max: limits.set_values.max(1), hasher: &self.hasher };
+        let frame = Frame { bounds, waits_end, oldest, values_max: limits.set_values.max(1), hasher: &self.hasher };
         let id = subject.fingerprint(labels);
         let arrival = Arrival { time: subject.time, id, labels, reading: read.lend() };
         let arrived = state.window.take(&arrival, &frame, rule);

@@ -1,21 +1,43 @@
 //! Everything that is held about one group: a window and an alert memory for each rule that has seen it.
+//!
+//! A group that nothing has matched for a while lies dormant: the same in a tenth of the room, until it is touched.
+
+use std::borrow::Cow;
 
 use crate::detect::rule::{Logic, Rule};
 use crate::detect::time::{Span, Timestamp};
+use crate::detect::window::ValueHasher;
 
 use super::evidence::EvidenceRing;
+use super::snapshot::Dormant;
 use super::suppression::AlertMemory;
-use super::wheel::WheelStep;
+use super::waiting::wait;
+use super::wheel::{WheelStep, step_of};
 use super::window::Window;
 
 /// One group's entry in its partition.
 #[derive(Clone, Debug, Default)]
 pub(in crate::detect) struct Group {
-    /// Ordered by rule.
-    rules: Vec<RuleState>,
+    held: Held,
     /// The step of the wheel in which the group is looked at next.
     filed: WheelStep,
 }
+
+#[derive(Clone, Debug)]
+enum Held {
+    /// Ordered by rule.
+    Awake(Vec<RuleState>),
+    Dormant(Dormant),
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::Awake(Vec::new())
+    }
+}
+
+/// How long after its newest match, and what that may wait for, a group lies down.
+const REST_AFTER: Span = Span::from_millis(300_000);
 
 /// What one rule holds about one group.
 #[derive(Clone, Debug)]
@@ -39,9 +61,10 @@ impl Group {
         rule: &Rule,
         horizon: Timestamp,
     ) -> (&mut RuleState, usize) {
-        match self.position(index) {
+        let rules = self.awake_states();
+        match position(rules, index) {
             Ok(at) => {
-                let state = &mut self.rules[at];
+                let state = &mut rules[at];
                 let bytes = state.bytes as usize;
                 if state.is_forgotten(rule, horizon) {
                     // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
@@ -52,43 +75,98 @@ impl Group {
             }
             Err(at) => {
                 // A rule sees a group for the first time once, and there are many groups: no room to spare.
-                self.rules.reserve_exact(1);
-                self.rules.insert(at, RuleState::new(index, rule));
-                (&mut self.rules[at], 0)
+                rules.reserve_exact(1);
+                rules.insert(at, RuleState::new(index, rule));
+                (&mut rules[at], 0)
             }
         }
     }
 
     /// What `rule` holds, if it has seen this group.
     pub(in crate::detect) fn find(&mut self, rule: usize) -> Option<&mut RuleState> {
-        self.position(rule).ok().map(|at| &mut self.rules[at])
+        let rules = self.awake_states();
+        position(rules, rule).ok().map(|at| &mut rules[at])
     }
 
-    fn position(&self, rule: usize) -> Result<usize, usize> {
-        self.rules.binary_search_by_key(&rule, |state| usize::from(state.rule))
+    fn awake_states(&mut self) -> &mut Vec<RuleState> {
+        match &mut self.held {
+            Held::Awake(states) => states,
+            Held::Dormant(_) => unreachable!("a group is woken before it is touched"),
+        }
     }
 
     /// The newest match time over all rules.
     pub(in crate::detect) fn newest(&self) -> Timestamp {
-        self.rules.iter().map(|state| state.newest).max().unwrap_or(Timestamp::BEFORE_ALL)
+        match &self.held {
+            Held::Awake(states) => states.iter().map(|state| state.newest).max().unwrap_or(Timestamp::BEFORE_ALL),
+            Held::Dormant(dormant) => dormant.newest(),
+        }
     }
 
     /// The latest time that anything here tells of.
     pub(in crate::detect) fn latest(&self) -> Timestamp {
-        let latest = self.rules.iter().map(|state| state.newest.max(state.memory.parts().0));
+        let latest = self.states().iter().map(|state| state.newest.max(state.memory.parts().0));
         latest.max().unwrap_or(Timestamp::BEFORE_ALL)
     }
 
     /// The time after which, with the lateness on top, every rule has forgotten this group.
     pub(in crate::detect) fn remembered_until(&self, rules: &[Rule]) -> Timestamp {
-        let until = self.rules.iter().map(|state| state.remembered_until(&rules[usize::from(state.rule)]));
-        until.max().unwrap_or(Timestamp::BEFORE_ALL)
+        match &self.held {
+            Held::Awake(states) => {
+                let until = states.iter().map(|state| state.remembered_until(&rules[usize::from(state.rule)]));
+                until.max().unwrap_or(Timestamp::BEFORE_ALL)
+            }
+            Held::Dormant(dormant) => dormant.remembered_until(),
+        }
     }
 
-    /// The alert memories whose suppression runs on at `horizon`.
+    /// The alert memories whose suppression runs on at `horizon`. The group must be awake.
     pub(in crate::detect) fn running(&self, rules: &[Rule], horizon: Timestamp) -> Vec<(u16, AlertMemory)> {
         let runs = |state: &&RuleState| state.memory.ends(rules[usize::from(state.rule)].suppress) > horizon;
-        self.rules.iter().filter(runs).map(|state| (state.rule, state.memory)).collect()
+        self.states().iter().filter(runs).map(|state| (state.rule, state.memory)).collect()
+    }
+
+    /// Makes a dormant group ready to be touched. Returns its bytes before and after.
+    pub(in crate::detect) fn wake(&mut self, rules: &[Rule], hasher: &ValueHasher) -> (usize, usize) {
+        let Held::Dormant(dormant) = &self.held else { return (0, 0) };
+        let states = dormant.states(rules, hasher);
+        let before = self.bytes();
+        self.held = Held::Awake(states);
+        (before, self.bytes())
+    }
+
+    /// The group as it is when it is awake.
+    pub(in crate::detect) fn awake(&self, rules: &[Rule], hasher: &ValueHasher) -> Cow<'_, Self> {
+        match &self.held {
+            Held::Awake(_) => Cow::Borrowed(self),
+            Held::Dormant(dormant) => {
+                Cow::Owned(Self { held: Held::Awake(dormant.states(rules, hasher)), filed: self.filed })
+            }
+        }
+    }
+
+    /// Lies down.
+    pub(in crate::detect) fn rest(&mut self, rules: &[Rule]) {
+        if let Held::Awake(states) = &self.held {
+            self.held = Held::Dormant(Dormant::new(states, self.newest(), self.remembered_until(rules)));
+        }
+    }
+
+    /// The wheel is at `now` and past the step in which the group is filed: it is filed anew, and lies down if nothing
+    /// has matched for a while and nothing waits in it. Nothing is filed if every rule has forgotten it.
+    pub(in crate::detect) fn look(&mut self, rules: &[Rule], now: WheelStep) -> Option<WheelStep> {
+        let last_use = step_of(self.remembered_until(rules));
+        if last_use < now {
+            return None;
+        }
+        // By then its waits are over, for stream time is past the wheel's.
+        let wait_max = rules.iter().map(wait).max().unwrap_or(Span::ZERO);
+        let rests_after = step_of(self.newest() + wait_max + REST_AFTER);
+        if rests_after < now {
+            self.rest(rules);
+        }
+        self.filed = if rests_after < now { last_use } else { last_use.min(rests_after) };
+        Some(self.filed)
     }
 
     /// An entry that remembers alerts and nothing else.
@@ -99,17 +177,20 @@ impl Group {
             state.count_bytes();
             state
         };
-        Self { rules: memories.iter().map(state).collect(), filed: 0 }
+        Self { held: Held::Awake(memories.iter().map(state).collect()), filed: 0 }
     }
 
     /// What rules held before, ordered by rule.
     pub(in crate::detect) const fn resumed(rules: Vec<RuleState>, filed: WheelStep) -> Self {
-        Self { rules, filed }
+        Self { held: Held::Awake(rules), filed }
     }
 
-    /// What each rule holds that has seen this group, ordered by rule.
+    /// What each rule holds that has seen this group, ordered by rule. The group must be awake.
     pub(in crate::detect) fn states(&self) -> &[RuleState] {
-        &self.rules
+        match &self.held {
+            Held::Awake(states) => states,
+            Held::Dormant(_) => unreachable!("a group is woken before it is read"),
+        }
     }
 
     /// The step of the wheel in which the group is looked at next.
@@ -122,16 +203,27 @@ impl Group {
         self.filed = step;
     }
 
-    /// Bytes of this entry without what its rules hold on the heap.
-    pub(in crate::detect) const fn own_bytes(&self) -> usize {
-        size_of::<Self>() + self.rules.capacity() * size_of::<RuleState>()
+    /// Bytes of this entry without what its rules hold on the heap while it is awake.
+    pub(in crate::detect) fn own_bytes(&self) -> usize {
+        let held = match &self.held {
+            Held::Awake(states) => states.capacity() * size_of::<RuleState>(),
+            Held::Dormant(dormant) => dormant.heap_bytes(),
+        };
+        size_of::<Self>() + held
     }
 
     /// Bytes of this entry, counted from the capacities of what it holds.
     pub(in crate::detect) fn bytes(&self) -> usize {
-        let heap: usize = self.rules.iter().map(|state| state.bytes as usize).sum();
+        let heap = match &self.held {
+            Held::Awake(states) => states.iter().map(|state| state.bytes as usize).sum(),
+            Held::Dormant(_) => 0,
+        };
         self.own_bytes() + heap
     }
+}
+
+fn position(states: &[RuleState], rule: usize) -> Result<usize, usize> {
+    states.binary_search_by_key(&rule, |state| usize::from(state.rule))
 }
 
 impl RuleState {

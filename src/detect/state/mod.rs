@@ -113,10 +113,10 @@ impl PartitionState {
                 let Some(mut group) = self.groups.get_mut(&key).filter(|group| group.filed() == filed) else {
                     continue;
                 };
-                let last_use = step_of(group.remembered_until(rules));
-                if last_use >= now {
-                    group.file(last_use);
-                    self.wheel.file(last_use, Arc::clone(&key));
+                let bytes_before = group.bytes();
+                if let Some(step) = group.look(rules, now) {
+                    self.bytes = self.bytes + group.bytes() - bytes_before;
+                    self.wheel.file(step, Arc::clone(&key));
                     continue;
                 }
                 drop(group);
@@ -153,8 +153,9 @@ impl PartitionState {
     ) {
         let horizon = self.stream_time - lateness;
         while self.groups.len() >= limits.groups.max(1) {
-            let Some((key, group)) = self.evictions.stalest(&self.groups) else { break };
+            let Some((key, mut group)) = self.evictions.stalest(&self.groups) else { break };
             self.bytes -= entry_bytes(&key, &group);
+            group.wake(rules, &self.hasher);
             self.waiting.forget(&key);
             self.evictions.remember(key, group.running(rules, horizon), limits.groups);
             outcome.hit(Limit::Groups);
@@ -201,7 +202,7 @@ impl PartitionState {
         Some(due)
     }
 
-    /// The entry of a group, if it has one.
+    /// The entry of a group, if it has one; it may lie dormant.
     pub(super) fn find_group(&self, key: &[u8]) -> Option<RefMut<'_, GroupKey, Group>> {
         self.groups.get_mut(key)
     }

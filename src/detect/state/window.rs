@@ -73,8 +73,8 @@ pub(in crate::detect) struct Frame<'a> {
     pub(in crate::detect) bounds: Bounds,
     /// T, or the T to come while the waits that it ends are decided.
     pub(in crate::detect) waits_end: Timestamp,
-    /// T - L: no arrival that a window sees is older.
-    pub(in crate::detect) horizon: Timestamp,
+    /// No arrival to come is older: T - L, or less where firings arrive after a wait.
+    pub(in crate::detect) oldest: Timestamp,
     pub(in crate::detect) values_max: usize,
     pub(in crate::detect) hasher: &'a ValueHasher,
 }
@@ -301,7 +301,7 @@ fn travel(window: &mut VelocityWindow, arrival: &Arrival<'_>, frame: &Frame<'_>,
 }
 
 fn see(window: &mut FreshWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, learning: Span) -> Arrived {
-    window.expire(frame.horizon);
+    window.expire(frame.oldest);
     if window.holds(arrival.time, arrival.id) {
         return Arrived::DUPLICATE;
     }
@@ -312,7 +312,7 @@ fn see(window: &mut FreshWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, learn
 }
 
 fn miss(window: &mut AbsenceWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, rule: &Rule, wait: Span) -> Arrived {
-    window.expire(frame.horizon, rule.timespan, wait);
+    window.expire(frame.oldest, rule.timespan, wait);
     if window.holds(arrival.time, arrival.id) {
         return Arrived::DUPLICATE;
     }
@@ -327,7 +327,7 @@ fn miss(window: &mut AbsenceWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, ru
 }
 
 fn spike(window: &mut SpikeWindow, arrival: &Arrival<'_>, frame: &Frame<'_>, demand: &SpikeDemand) -> Arrived {
-    window.expire(frame.horizon, demand);
+    window.expire(frame.oldest, demand);
     if window.holds(arrival.time, arrival.id) {
         return Arrived::DUPLICATE;
     }

@@ -258,6 +258,19 @@ fn a_wait_that_is_not_over_ends_in_its_turn() {
     assert_eq!(alerts(&rules, &[event, Event::new(2_000)]), expected);
 }
 
+/// Both firings of `x` are the same match of `y`, which has no groups, however far stream time is ahead of them.
+#[test]
+fn firings_that_waited_past_the_lateness_are_known_to_repeat() {
+    let x = patient("x", "a", 2 * SECOND);
+    let immediate = Logic::Absence { without: vec!["c".to_owned()], wait: 0 };
+    let y = Rule { suppress: Some(0), ..Rule::new("y", immediate, &["x"], 10 * SECOND).by(&[]) };
+    let (_, event) = two_firings();
+    for ahead in [1_000, 1_001, 2_000] {
+        let events = [event.clone(), Event::new(ahead), Event::new(20_000)];
+        assert_eq!(alerts_late(SECOND, &[x.clone(), y.clone()], &events), ["y()@0"], "{ahead} ms ahead");
+    }
+}
+
 #[test]
 fn waits_end_in_the_order_of_time_then_arrival() {
     let bob = Event::new(5).mark("a").with(WHO, "bob");

@@ -50,11 +50,12 @@ fn write_held(
     names: &Names,
     writer: &mut Writer,
 ) {
-    let exhibits = Exhibits::of(group, waiting, sources);
+    let states = group.states();
+    let exhibits = Exhibits::of(states, waiting, sources);
     writer.byte(HELD);
     writer.uint(u64::from(group.filed()));
     exhibits.write(writer);
-    write_parts(group.states(), names, writer, RuleState::rule, |state, writer| {
+    write_parts(states, names, writer, RuleState::rule, |state, writer| {
         write_memory(&state.memory, writer);
         writer.time(state.newest);
         exhibits.write_ring(&state.evidence, writer);
@@ -82,7 +83,7 @@ fn write_parts<P>(
     }
 }
 
-fn write_memory(memory: &AlertMemory, writer: &mut Writer) {
+pub(super) fn write_memory(memory: &AlertMemory, writer: &mut Writer) {
     let (last, suppressed) = memory.parts();
     writer.time(last);
     writer.uint(u64::from(suppressed));
@@ -173,7 +174,7 @@ impl Context<'_> {
     }
 }
 
-fn read_memory(reader: &mut Reader<'_>) -> Result<AlertMemory, SnapshotError> {
+pub(super) fn read_memory(reader: &mut Reader<'_>) -> Result<AlertMemory, SnapshotError> {
     Ok(AlertMemory::resumed(reader.time()?, reader.short()?))
 }
 

@@ -3,7 +3,7 @@
 
 use crate::detect::event::Origin;
 use crate::detect::state::evidence::{EvidenceRing, Id, Sighting, Sources};
-use crate::detect::state::group::Group;
+use crate::detect::state::group::RuleState;
 use crate::detect::state::waiting::Waiting;
 use crate::detect::time::Timestamp;
 
@@ -28,8 +28,8 @@ fn place(origin: &Origin) -> (&str, i32) {
 }
 
 impl<'a> Exhibits<'a> {
-    pub(super) fn of(group: &'a Group, waiting: &[&'a Waiting], sources: &'a Sources) -> Self {
-        let mut sightings: Vec<_> = group.states().iter().flat_map(|state| state.evidence.iter()).collect();
+    pub(super) fn of(states: &'a [RuleState], waiting: &[&'a Waiting], sources: &'a Sources) -> Self {
+        let mut sightings: Vec<_> = states.iter().flat_map(|state| state.evidence.iter()).collect();
         sightings.sort_unstable_by(|one, other| order(one, sources).cmp(&order(other, sources)));
         sightings.dedup();
         let waiting = waiting.iter().map(|waiting| place(waiting.event().origin));
@@ -149,7 +149,7 @@ mod tag {
     pub(super) const TEXT: u8 = 2;
 }
 
-fn write_id(id: &Id<'_>, writer: &mut Writer) {
+pub(super) fn write_id(id: &Id<'_>, writer: &mut Writer) {
     match id {
         Id::StandIn => writer.byte(tag::STAND_IN),
         Id::Uuid(bits) => {
@@ -165,7 +165,7 @@ fn write_id(id: &Id<'_>, writer: &mut Writer) {
     }
 }
 
-fn read_id<'a>(reader: &mut Reader<'a>) -> Result<Id<'a>, SnapshotError> {
+pub(super) fn read_id<'a>(reader: &mut Reader<'a>) -> Result<Id<'a>, SnapshotError> {
     Ok(match reader.byte()? {
         tag::STAND_IN => Id::StandIn,
         tag::UUID => Id::Uuid([u64::from_be_bytes(reader.fixed()?), u64::from_be_bytes(reader.fixed()?)]),

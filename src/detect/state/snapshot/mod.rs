@@ -16,6 +16,7 @@
 //!
 //! Not where the bytes are kept, nor their secrecy: group values, counted values and event ids stand in the clear.
 
+mod dormant;
 mod entry;
 mod error;
 mod exhibits;
@@ -32,6 +33,7 @@ use std::collections::HashMap;
 use crate::detect::rule::RuleSet;
 use crate::detect::state::{GroupKey, PartitionState, Waiting};
 
+pub(super) use dormant::Dormant;
 use entry::{Entry, Lent};
 pub use error::SnapshotError;
 use names::Names;
@@ -52,7 +54,7 @@ impl PartitionState {
         };
         for group in &self.groups {
             let waiting = waiting.get(&**group.key()).map_or(&[] as &[_], Vec::as_slice);
-            add(group.key(), &Entry::Held(group.value(), waiting));
+            add(group.key(), &Entry::Held(&group.awake(&rules.rules, &self.hasher), waiting));
         }
         for (key, memories) in self.evictions.remembered() {
             add(key, &Entry::Remains(memories));

@@ -50,11 +50,14 @@ impl<'a> Restoration<'a> {
     pub(super) fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
         let Some(key) = self.context.names.group(spelled)? else { return Ok(()) };
         match self.context.open((&key, spelled), value, &mut self.recalled)? {
-            Some(Entry::Held(group, waiting)) => {
+            Some(Entry::Held(mut group, waiting)) => {
                 self.latest = self.latest.max(group.latest());
                 for waiting in &waiting {
                     self.latest = self.latest.max(waiting.time);
                     self.last_arrival = self.last_arrival.max(waiting.arrival);
+                }
+                if waiting.is_empty() {
+                    group.rest(&self.context.rules.rules);
                 }
                 self.waiting.extend(waiting);
                 self.state.groups.insert(key, group);
@@ -103,10 +106,7 @@ impl<'a> Restoration<'a> {
         let rules = &context.rules.rules;
         let (mut wheel, mut bytes) = (Wheel::resumed(now, std::iter::empty()), 0);
         state.groups.retain(|key: &GroupKey, group: &mut Group| {
-            if group.filed() < now {
-                group.file(step_of(group.remembered_until(rules)));
-            }
-            let stays = group.filed() >= now;
+            let stays = group.filed() >= now || group.look(rules, now).is_some();
             if stays {
                 wheel.file(group.filed(), key.clone());
                 bytes += entry_bytes(key, group);

@@ -106,7 +106,7 @@ impl World {
         };
         for group in &self.state.groups {
             let waiting = waiting.get(&**group.key()).map_or(&[] as &[_], Vec::as_slice);
-            add(group.key(), &Entry::Held(group.value(), waiting));
+            add(group.key(), &Entry::Held(&group.awake(&self.rules.rules, &self.state.hasher), waiting));
         }
         for (key, memories) in self.state.evictions.remembered() {
             add(key, &Entry::Remains(memories));
@@ -121,7 +121,10 @@ impl World {
         let held = self.state.groups.iter().map(|group| {
             let waiting = waiting.get(&**group.key());
             let waiting: Vec<_> = waiting.into_iter().flatten().filter(|waiting| !self.is_over(waiting)).collect();
-            (names.spell(group.key()), format!("{:?} {waiting:?}", group.states()))
+            (
+                names.spell(group.key()),
+                format!("{:?} {waiting:?}", group.awake(&self.rules.rules, &self.state.hasher).states()),
+            )
         });
         let remains = self.state.evictions.remembered();
         held.chain(remains.map(|(key, memories)| (names.spell(key), format!("{memories:?}")))).collect()
@@ -250,7 +253,9 @@ fn the_first_format_is_still_written_and_read() {
     assert!(written == known, "the same events make another snapshot than they did");
     let is_waiting = state.waiting.iter().next().is_some();
     assert!(is_waiting && state.evictions.remembered().next().is_some(), "the snapshot holds something of everything");
-    let held = state.groups.iter().flat_map(|group| group.states().iter().map(RuleState::rule).collect::<Vec<_>>());
+    let held = state.groups.iter().flat_map(|group| {
+        group.awake(&world.rules.rules, &state.hasher).states().iter().map(RuleState::rule).collect::<Vec<_>>()
+    });
     let rules: BTreeSet<_> = held.collect();
     assert_eq!(rules.len(), world.rules.rules.len(), "every rule holds something");
 }

@@ -1,0 +1,100 @@
+//! What is held about one group as bytes that need a tenth of the room, for a group that nothing has matched for a
+//! while.
+//!
+//! Written as entries are, but for this process alone: rules and sources go by their numbers, and nothing seals it.
+
+use crate::detect::rule::Rule;
+use crate::detect::state::evidence::{EvidenceRing, Sighting};
+use crate::detect::state::group::RuleState;
+use crate::detect::time::{Span, Timestamp};
+use crate::detect::window::ValueHasher;
+
+use super::entry::{read_memory, write_memory};
+use super::error::SnapshotError;
+use super::exhibits::{read_id, write_id};
+use super::windows;
+use super::wire::{Reader, Writer};
+
+/// The states of a group's rules, and the two times that are asked for while they lie still.
+#[derive(Clone, Debug)]
+pub(in crate::detect::state) struct Dormant(Box<[u8]>);
+
+const TIME_BYTES: usize = size_of::<i64>();
+
+impl Dormant {
+    /// `states` in order; `newest` and `until` are [`Self::newest`] and [`Self::remembered_until`].
+    pub(in crate::detect::state) fn new(states: &[RuleState], newest: Timestamp, until: Timestamp) -> Self {
+        let bytes = Writer::bytes(|writer| {
+            writer.fixed(newest.millis().to_le_bytes());
+            writer.fixed(until.millis().to_le_bytes());
+            writer.count(states.len());
+            for state in states {
+                write_state(state, writer);
+            }
+        });
+        Self(bytes.into())
+    }
+
+    /// The states as they were.
+    pub(in crate::detect::state) fn states(&self, rules: &[Rule], hasher: &ValueHasher) -> Vec<RuleState> {
+        self.read(rules, hasher).expect("what was written here reads back")
+    }
+
+    fn read(&self, rules: &[Rule], hasher: &ValueHasher) -> Result<Vec<RuleState>, SnapshotError> {
+        let mut reader = Reader::new(&self.0[2 * TIME_BYTES..]);
+        let count = reader.count(1)?;
+        (0..count).map(|_| read_state(rules, hasher, &mut reader)).collect()
+    }
+
+    /// The newest match time over all rules.
+    pub(in crate::detect::state) fn newest(&self) -> Timestamp {
+        self.time(0)
+    }
+
+    /// The time after which, with the lateness on top, every rule has forgotten the group.
+    pub(in crate::detect::state) fn remembered_until(&self) -> Timestamp {
+        self.time(TIME_BYTES)
+    }
+
+    fn time(&self, at: usize) -> Timestamp {
+        let millis = self.0[at..].first_chunk().expect("both times were written first");
+        Timestamp::from_millis(i64::from_le_bytes(*millis))
+    }
+
+    /// Bytes on the heap.
+    pub(in crate::detect::state) const fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn write_state(state: &RuleState, writer: &mut Writer) {
+    writer.count(state.rule());
+    write_memory(&state.memory, writer);
+    writer.time(state.newest);
+    writer.count(state.evidence.iter().len());
+    for sighting in state.evidence.iter() {
+        writer.int(state.newest.since(sighting.time).millis());
+        writer.uint(u64::from(sighting.source()));
+        writer.int(sighting.offset());
+        write_id(&sighting.id(), writer);
+    }
+    windows::write(&state.window, state.newest, writer);
+}
+
+fn read_state(rules: &[Rule], hasher: &ValueHasher, reader: &mut Reader<'_>) -> Result<RuleState, SnapshotError> {
+    let index = reader.short()?;
+    let rule = &rules[index as usize];
+    let memory = read_memory(reader)?;
+    let newest = reader.time()?;
+    let shown = reader.count(1)?;
+    let evidence: Result<EvidenceRing, SnapshotError> = (0..shown)
+        .map(|_| {
+            let time = newest - Span::from_millis(reader.int()?);
+            let record = (reader.short()?, reader.int()?);
+            Ok(Sighting::resumed(time, record, &read_id(reader)?))
+        })
+        .collect();
+    let (evidence, window) = (evidence?, windows::read(rule, newest, hasher, reader)?);
+    let index = u16::try_from(index).map_err(|_| reader.damage("it is no rule"))?;
+    Ok(RuleState::resumed(index, (memory, newest), window, evidence))
+}
