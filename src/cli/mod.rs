@@ -10,6 +10,7 @@ pub mod explain;
 pub mod failure;
 pub mod generate;
 mod input;
+mod reload;
 pub mod replay;
 mod rules;
 pub mod run;

@@ -68,6 +68,15 @@ impl RuleTexts {
         self.files.iter().map(|(path, text)| Source { path, text }).collect()
     }
 
+    /// Hands over every name and text, and what cannot be read as text.
+    pub(super) fn each(&self, mut take: impl FnMut(&str)) {
+        for (path, text) in &self.files {
+            take(path);
+            take(text);
+        }
+        self.not_text.iter().for_each(|problem| take(&problem.to_string()));
+    }
+
     /// How many files there are to compile.
     pub(super) fn len(&self) -> usize {
         self.files.len() + self.not_text.len()

@@ -25,7 +25,7 @@ use crate::kafka::{KafkaTransport, Patience, Probe};
 use crate::service::{self, Remedy, Service, Workplace};
 use crate::telemetry::{self, Reload};
 
-use super::{Failure, counted, rules};
+use super::{Failure, counted, reload, rules};
 
 /// Between two looks at whether a broker answers.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -163,6 +163,7 @@ async fn watch(
     views: &Arc<Views>,
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> Result<(), Failure> {
+    let hangup = reload::hangup()?;
     let probe = Arc::new(Probe::new(&config.kafka)?);
     let waiting = {
         let probe = Arc::clone(&probe);
@@ -177,7 +178,7 @@ async fn watch(
     let transports: Result<Vec<_>, _> =
         (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
     let workplace = Workplace {
-        rules: Arc::clone(&rules),
+        rules: Arc::new(ArcSwap::new(Arc::clone(&rules))),
         settings: config.pipeline.clone(),
         places: Arc::new(ArcSwap::new(Arc::clone(databases.places()))),
         group_id: config.kafka.group_id.clone(),
@@ -190,6 +191,7 @@ async fn watch(
     }
     info!(group = config.kafka.group_id, topics = config.kafka.topics.join(" "), "watching: {rules}, {workers}");
     let renewing = tokio::spawn(geo::watch(databases, workplace.places));
+    let reloading = tokio::spawn(reload::watch(config.clone(), workplace.rules, Arc::clone(views), hangup));
     let looking = tokio::spawn(look_for_brokers(probe, Arc::clone(views)));
     let stopper = service.stop();
     let mut working = spawn_blocking(move || service.wait());
@@ -202,6 +204,7 @@ async fn watch(
     };
     looking.abort();
     renewing.abort();
+    reloading.abort();
     ended.map_err(|_| Failure::unavailable("the wait for the workers panicked"))??;
     info!("stopped; everything is committed");
     Ok(())

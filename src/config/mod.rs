@@ -58,12 +58,21 @@ pub struct Config {
 }
 
 /// The checked section `rules`, less what the pipeline takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSettings {
     /// Rule files and folders of them; not empty when the service runs.
     pub paths: Vec<PathBuf>,
     /// Folders with the `NAME.txt` lists of the modifier `expand`; none: see [`rule_files::list_folders`].
     pub lists: Vec<PathBuf>,
+    /// Whether files are looked at while the service runs, so that changed rules are put in force. SIGHUP always is
+    /// heeded.
+    pub reload: bool,
+}
+
+impl Default for RuleSettings {
+    fn default() -> Self {
+        Self { paths: Vec::new(), lists: Vec::new(), reload: true }
+    }
 }
 
 /// The checked section `geo`: databases in MaxMind's format. The files have not been looked at.
@@ -176,6 +185,7 @@ impl Config {
         let mut config = Self { kafka: KafkaSettings::read(reader), ..Self::default() };
         reader.set_paths("rules.paths", &mut config.rules.paths);
         reader.set_paths("rules.lists", &mut config.rules.lists);
+        reader.set("rules.reload", &mut config.rules.reload);
         config.pipeline = pipeline_settings(reader);
         reader.set_path("geo.city_db", &mut config.geo.city_db);
         reader.set_path("geo.asn_db", &mut config.geo.asn_db);

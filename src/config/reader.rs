@@ -12,10 +12,9 @@ use super::problem::{ConfigError, Problem, nearest};
 use super::setting::{Fault, Setting, wrong_type};
 
 /// Keys and sections that the documentation promises for later versions.
-const PLANNED: [&str; 9] = [
+const PLANNED: [&str; 8] = [
     "kafka.state_topic",
     "kafka.keyed_by",
-    "rules.reload",
     "alerts.format",
     "alerts.include_events",
     "sources",

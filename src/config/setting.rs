@@ -79,6 +79,23 @@ fn element(text: &str) -> Result<String, Fault> {
     if text.trim().is_empty() { Err(Fault::new("has an empty element")) } else { Ok(text.to_owned()) }
 }
 
+/// Yes or no.
+impl Setting for bool {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        match &given.value {
+            ValueKind::Boolean(yes) => Ok(*yes),
+            ValueKind::String(text) if given.variable.is_some() => {
+                text.trim().parse().map_err(|_| Fault::new(format!("{text:?} is neither true nor false")))
+            }
+            other => Err(wrong_type(other, "true or false")),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "boolean" })
+    }
+}
+
 /// A whole number from 0.
 impl Setting for usize {
     fn read(given: &Given) -> Result<Self, Fault> {

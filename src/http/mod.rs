@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub use readiness::Readiness;
 pub use recent::RecentAlerts;
-pub use rules::RuleView;
+pub use rules::{Refusal, RuleView};
 
 use crate::telemetry::Metrics;
 

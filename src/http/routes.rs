@@ -50,7 +50,7 @@ async fn readyz(State(views): State<Arc<Views>>) -> impl IntoResponse {
 }
 
 async fn rules(State(views): State<Arc<Views>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], views.rules.json().as_str().to_owned())
+    ([(header::CONTENT_TYPE, "application/json")], views.rules.json())
 }
 
 #[derive(Debug, Deserialize)]

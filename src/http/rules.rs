@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
 
 use crate::detect::rule::compiled::ConditionText;
-use crate::detect::rule::{Rule, RuleHeader, RuleSet};
+use crate::detect::rule::{Problem, Rule, RuleHeader, RuleSet};
 
-/// The answer of `/api/v1/rules`, made when the rules change and not when somebody asks.
+/// The answer of `/api/v1/rules`: its parts are made when the rules change and not when somebody asks.
 #[derive(Debug)]
 pub struct RuleView {
-    json: ArcSwap<String>,
+    /// The rules as a JSON array.
+    rules: ArcSwap<String>,
+    /// The [`Refusal`] of the last reload as JSON; none if it succeeded.
+    refused: ArcSwapOption<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Rules<'a> {
-    rules: &'a [RuleRow<'a>],
+/// Why the last reload left the rules as they were.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    /// In a line.
+    pub message: String,
+    /// What is wrong in the files; nothing if they cannot be read.
+    pub problems: Vec<Problem>,
 }
 
 /// One rule for readers.
@@ -37,7 +44,7 @@ struct RuleRow<'a> {
 
 impl Default for RuleView {
     fn default() -> Self {
-        Self { json: ArcSwap::from_pointee(render(&[])) }
+        Self { rules: ArcSwap::from_pointee(render(&[])), refused: ArcSwapOption::empty() }
     }
 }
 
@@ -45,13 +52,21 @@ impl RuleView {
     /// These rules are in force now.
     pub fn set(&self, rules: &RuleSet) {
         let rows: Vec<_> = rules.rules.iter().map(|rule| row(rules, rule)).collect();
-        self.json.store(Arc::new(render(&rows)));
+        self.rules.store(Arc::new(render(&rows)));
+        self.refused.store(None);
+    }
+
+    /// Other rules were refused; those in force stay.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.refused.store(Some(Arc::new(serde_json::to_string(refusal).expect("a refusal always serializes"))));
     }
 
     /// The answer.
     #[must_use]
-    pub fn json(&self) -> Arc<String> {
-        self.json.load_full()
+    pub fn json(&self) -> String {
+        let refused = self.refused.load();
+        let refused = refused.as_ref().map(|refused| format!(",\"refused\":{refused}")).unwrap_or_default();
+        format!("{{\"rules\":{}{refused}}}", self.rules.load())
     }
 }
 
@@ -67,5 +82,5 @@ fn row<'a>(rules: &'a RuleSet, rule: &'a Rule) -> RuleRow<'a> {
 }
 
 fn render(rows: &[RuleRow<'_>]) -> String {
-    serde_json::to_string(&Rules { rules: rows }).expect("rules always serialize")
+    serde_json::to_string(rows).expect("rules always serialize")
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use tracing::error;
 
+use crate::detect::rule::RuleSet;
 use crate::detect::{Origin, Timestamp};
+use crate::http::Views;
 use crate::ingest::Record;
 use crate::ingest::geo::Places;
-use crate::pipeline::{BatchOutcome, Partition, Pipeline};
+use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 use crate::telemetry::{Dispositions, PartitionState, Recorder};
 
 use super::ledger::Ledger;
@@ -40,7 +43,10 @@ struct Owned {
 #[derive(Debug)]
 pub struct Batch {
     pipeline: Pipeline,
+    rules: Arc<ArcSwap<RuleSet>>,
     places: Arc<ArcSwap<Places>>,
+    settings: Settings,
+    views: Arc<Views>,
     outcome: BatchOutcome,
     owned: Vec<Owned>,
     /// Index in `owned` of the record before: records come in runs.
@@ -62,16 +68,19 @@ impl Batch {
     pub fn new(workplace: &Workplace, author: Author) -> Self {
         let Workplace { rules, settings, places, views, .. } = workplace;
         Self {
-            pipeline: Pipeline::with_places(Arc::clone(rules), settings, places.load_full()),
+            outcome: BatchOutcome::new(&rules.load()),
+            recorder: views.metrics.recorder(&rules.load()),
+            pipeline: Pipeline::with_places(rules.load_full(), settings, places.load_full()),
+            rules: Arc::clone(rules),
             places: Arc::clone(places),
-            outcome: BatchOutcome::new(rules),
+            settings: settings.clone(),
+            views: Arc::clone(views),
             owned: Vec::new(),
             last: 0,
             topics: Vec::new(),
             dead_letters: Vec::new(),
             causes: Vec::new(),
             records: 0,
-            recorder: views.metrics.recorder(rules),
             author,
         }
     }
@@ -111,8 +120,7 @@ impl Batch {
     pub fn decide(&mut self, incoming: &Incoming<'_>) {
         let Some(index) = self.find(incoming).filter(|index| !self.owned[*index].halted) else { return };
         if self.records == 0 {
-            // What is in force now holds for the whole batch: none sees half of one table and half of the next.
-            self.pipeline.set_places(self.places.load_full());
+            self.take_over();
         }
         let owned = &mut self.owned[index];
         owned.origin.offset = incoming.offset;
@@ -127,6 +135,26 @@ impl Batch {
         owned.next = incoming.offset + 1;
         owned.touched = true;
         self.records += 1;
+    }
+
+    /// Before a batch: what is in force now holds for all of it, so that no record is decided under half a rule set or
+    /// half a table. Windows of rules that did not change go on, through the form in which they are kept.
+    fn take_over(&mut self) {
+        let rules = self.rules.load_full();
+        if !Arc::ptr_eq(&rules, self.pipeline.rules()) {
+            let next = Pipeline::with_places(Arc::clone(&rules), &self.settings, self.places.load_full());
+            for owned in &mut self.owned {
+                let known = self.pipeline.snapshot(&owned.state);
+                owned.state = next.restore(&known, rand::random()).unwrap_or_else(|problem| {
+                    error!(partition = %owned.id, "its windows begin empty under the new rules: {problem}");
+                    next.partition(rand::random())
+                });
+            }
+            self.outcome = BatchOutcome::new(&rules);
+            self.recorder = self.views.metrics.recorder(&rules);
+            self.pipeline = next;
+        }
+        self.pipeline.set_places(self.places.load_full());
     }
 
     /// Counts the batch, and enters what it led to into the ledger: outputs first, then the offsets that depend on

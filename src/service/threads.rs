@@ -22,8 +22,8 @@ use super::worker::Worker;
 /// What every worker works with.
 #[derive(Clone, Debug)]
 pub struct Workplace {
-    /// The rules in force.
-    pub rules: Arc<RuleSet>,
+    /// The rules in force; what is stored there is used from the next batch on.
+    pub rules: Arc<ArcSwap<RuleSet>>,
     /// What decides besides rules.
     pub settings: Settings,
     /// Where addresses are; what is stored there is used from the next batch on.

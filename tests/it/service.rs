@@ -6,3 +6,4 @@ mod everything;
 mod expected;
 mod obstacles;
 mod rebalance;
+mod reload;

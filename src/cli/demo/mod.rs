@@ -77,6 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut config = Config { http: HttpSettings { listen: arguments.listen }, log, ..Config::default() };
     config.kafka.bootstrap_servers = vec![broker.address().to_owned()];
     config.kafka.topics = vec![TOPIC.to_owned()];
+    // Its rules are those it began with: the score at the end counts by them.
+    config.rules.reload = false;
     let rules = match arguments.rules.as_slice() {
         [] => shipped::rules(),
         paths => rules::load(paths, &config)?,

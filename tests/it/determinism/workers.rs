@@ -39,7 +39,7 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
     });
     let views = Arc::new(Views::default());
     let workplace = Workplace {
-        rules: Arc::clone(rules),
+        rules: Arc::new(Arc::clone(rules).into()),
         settings: settings.clone(),
         places: Arc::default(),
         group_id: "watch".to_owned(),

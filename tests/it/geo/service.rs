@@ -42,7 +42,7 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
         |country| Arc::new(Places::default().with(Database::new(Kind::City, towns(country).into()).expect("whole")));
     let in_force = Arc::new(ArcSwap::new(places("SE")));
     let workplace = Workplace {
-        rules: Arc::new(compiled.rules),
+        rules: Arc::new(ArcSwap::new(Arc::new(compiled.rules))),
         settings: Settings::default(),
         places: Arc::clone(&in_force),
         group_id: "watch".to_owned(),

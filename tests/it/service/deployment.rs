@@ -35,6 +35,7 @@ pub struct Deployment<'a> {
     properties: String,
     kafka: String,
     sections: String,
+    rules: Vec<String>,
 }
 
 impl<'a> Deployment<'a> {
@@ -62,7 +63,14 @@ impl<'a> Deployment<'a> {
             properties: String::new(),
             kafka: String::new(),
             sections: String::new(),
+            rules: RULES.map(str::to_owned).to_vec(),
         }
+    }
+
+    /// Runs the rules in this file or folder of the deployment's instead of the usual ones.
+    pub fn rules(mut self, name: &str) -> Self {
+        self.rules = vec![name.to_owned()];
+        self
     }
 
     /// Sets a property of the Kafka client.
@@ -96,11 +104,11 @@ impl<'a> Deployment<'a> {
 
     /// The same for brokers elsewhere.
     pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
-        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, .. } = self;
+        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, rules, .. } = self;
         let text = format!(
             "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
              dead_letter_topic = {dead_letters:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
-             [rules]\npaths = {RULES:?}\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
+             [rules]\npaths = {rules:?}\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
         );
         let path = self.at("tokenwatch.toml");
         std::fs::write(&path, text).expect("the folder can be written");

@@ -191,6 +191,11 @@ impl Running {
         self.signal(libc::SIGINT);
     }
 
+    /// Asks it to look at its files anew.
+    pub fn hang_up(&mut self) {
+        self.signal(libc::SIGHUP);
+    }
+
     /// Ends it at once, as a crash does; [`Running::wait`] then tells how it ended.
     pub fn kill(&mut self) {
         self.signal(libc::SIGKILL);

@@ -113,7 +113,7 @@ impl Stage {
         let stop = Arc::new(AtomicBool::new(false));
         let author = Author { group_id: "watch".to_owned(), worker: 0 };
         let workplace = Workplace {
-            rules: no_rules(),
+            rules: Arc::new(no_rules().into()),
             settings: Settings::default(),
             places: Arc::default(),
             group_id: author.group_id.clone(),
