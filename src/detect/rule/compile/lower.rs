@@ -168,12 +168,11 @@ impl Lowering<'_> {
             },
             Operator::Regex { ignore_case, multi_line, dot_all } => {
                 let pattern = value.scalar_text().ok_or_else(|| bad_value(value, "re needs a regular expression"))?;
-                let regex = RegexBuilder::new(&pattern)
-                    .case_insensitive(ignore_case)
-                    .multi_line(multi_line)
-                    .dot_matches_new_line(dot_all)
-                    .size_limit(REGEX_BYTES_MAX)
-                    .build();
+                let flags = [('i', ignore_case), ('m', multi_line), ('s', dot_all)];
+                let flags: String = flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)).collect();
+                // As part of the pattern they are part of what tells one test from another.
+                let pattern = if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") };
+                let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).build();
                 test(Test::Regex(regex.map_err(|error| bad_regex(value, &error))?))
             }
             Operator::Network => self.networks(slot, field, value),

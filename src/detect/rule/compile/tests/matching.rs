@@ -111,6 +111,16 @@ fn conditions_bind_as_sigma_says() {
 }
 
 #[test]
+fn flags_tell_regular_expressions_apart() {
+    let text = "name: d\ndetection:\n  a: {f|re: ^a}\n  b: {f|re|i: ^a}\n  condition: b and not a\n";
+    let rules = one(text).rules;
+    assert_eq!(matches(&rules, &[("f", Value::text("A"))]), ["d"]);
+    assert!(matches(&rules, &[("f", Value::text("a"))]).is_empty());
+    let version = |text: &str| one(text).rules.rules[0].header.version.clone();
+    assert_ne!(version(text), version(&text.replace("re|i", "re|i|m")), "a reload would keep the old windows");
+}
+
+#[test]
 fn keywords_are_looked_for_everywhere() {
     let event = |words: &[&'static str]| {
         let words = words.iter().map(|word| Value::text(word)).collect();
