@@ -63,7 +63,7 @@ impl Growing {
         self.payload.clear();
         write!(
             self.payload,
-            r#"{{"@timestamp":{},"event":{{"action":"token.validated","outcome":"success"}},"jwt":{{"sub":"subject-{subject:07}"}},"source":{{"ip":"192.0.2.1","geo":{{"country_iso_code":"PT"}}}},"service":{{"name":"v{value:04}"}}}}"#,
+            r#"{{"@timestamp":{},"event":{{"action":"token.validated","outcome":"success"}},"jwt":{{"sub":"subject-{subject:07}"}},"source":{{"ip":"192.0.2.1","geo":{{"country_iso_code":"PT"}}}},"service":{{"name":"service-{value:04}"}}}}"#,
             1_700_000_000_000 + at_ms,
         )
         .expect("a string takes everything");

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 pub(in crate::detect) type ValueHasher = ahash::RandomState;
 
 /// Below this many values a look at each is faster than a hash.
-const SCAN_MAX: usize = 8;
+const SCAN_MAX: usize = 16;
 
 /// Values by number, with how many matches hold each.
 #[derive(Clone, Debug, Default)]
@@ -121,10 +121,10 @@ impl ValueTable {
     }
 }
 
-/// Makes room for one more: most groups hold one or two values, so the first steps are small.
+/// Makes room for one more: most groups hold one or two values, so the steps are small.
 fn grow(slots: &mut Vec<Slot>) {
     if slots.len() == slots.capacity() {
-        slots.reserve_exact((slots.len() / 2).max(1));
+        slots.reserve_exact((slots.len() / 4).max(1));
     }
 }
 
