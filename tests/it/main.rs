@@ -21,6 +21,7 @@ mod pack;
 mod rule_problems;
 mod service;
 mod session;
+mod sigma;
 mod snapshot;
 mod support;
 

@@ -1,0 +1,76 @@
+//! The two engines behind one question: does this event satisfy that rule?
+
+use rsigma_eval::{CompiledRule, JsonEvent, compile_rule, evaluate_rule};
+use rsigma_parser::{Detections, parse_sigma_yaml};
+use serde_json::Value as Json;
+use tokenwatch::detect::matcher::{LabelSet, LogSource, Scope};
+use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
+use tokenwatch::ingest::decode::Projection;
+
+/// Deepest nesting of an event here.
+const DEPTH_MAX: usize = 64;
+
+/// A rule as each engine compiled it.
+pub(super) struct Engines {
+    ours: Ours,
+    theirs: CompiledRule,
+    detections: Detections,
+}
+
+/// What each engine says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdicts {
+    pub(super) ours: bool,
+    pub(super) theirs: bool,
+}
+
+impl Engines {
+    /// A file of one rule, or what the engine that refuses it says, the engine's name first.
+    pub(super) fn new(text: &str, options: &Options) -> Result<Self, String> {
+        let ours = Ours::new(text, options).map_err(|problems| format!("ours: {problems}"))?;
+        let mut parsed = parse_sigma_yaml(text).map_err(|error| format!("theirs: {error}"))?;
+        let rule = parsed.rules.pop().filter(|_| parsed.rules.is_empty());
+        let rule = rule.ok_or_else(|| format!("theirs: not one rule: {:?}", parsed.errors))?;
+        let theirs = compile_rule(&rule).map_err(|error| format!("theirs: {error}"))?;
+        Ok(Self { ours, theirs, detections: rule.detection })
+    }
+
+    /// The rule's detection as their parser reads it.
+    pub(super) const fn detections(&self) -> &Detections {
+        &self.detections
+    }
+
+    pub(super) fn ask(&mut self, event: &Json) -> Verdicts {
+        let theirs = evaluate_rule(&self.theirs, &JsonEvent::borrow(event)).is_some();
+        Verdicts { ours: self.ours.matches(&event.to_string()), theirs }
+    }
+}
+
+/// The way of a record as far as the matcher, for a source that declares no logsource.
+struct Ours {
+    rules: RuleSet,
+    scope: Scope,
+    projection: Projection,
+}
+
+impl Ours {
+    fn new(text: &str, options: &Options) -> Result<Self, String> {
+        let compiled = compile(&[Source { path: "rule.yml", text }], options).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(|problem| format!("{problem} [{}]", problem.code)).collect();
+            lines.join("\n")
+        })?;
+        let rules = compiled.rules;
+        let scope = rules.matcher.scope(&LogSource::default());
+        let projection = Projection::new(&rules.fields);
+        Ok(Self { rules, scope, projection })
+    }
+
+    fn matches(&mut self, event: &str) -> bool {
+        let mut values = Vec::new();
+        let is_object = self.projection.decode(event, DEPTH_MAX, &mut values).expect("it was written as JSON");
+        assert!(is_object, "an event is an object: {event}");
+        let mut labels = LabelSet::default();
+        self.rules.matcher.labels_in(&self.scope, &values, &mut labels);
+        !labels.is_empty()
+    }
+}
