@@ -124,7 +124,9 @@ fn the_public_collection_loads_and_matches_as_elsewhere() {
     eprintln!("{loaded} rules loaded, {} refused; {pairs} pairs, {matches} of them matches", refused.len());
     eprintln!("{known} pairs differ by wildcards at an open end");
     eprintln!("{}", refused.join("\n"));
-    let ours: Vec<_> = refused.iter().filter(|refusal| refusal.contains(": ours: ")).collect();
+    // Which values a placeholder stands for is not the collection's to say.
+    let ours = refused.iter().filter(|refusal| refusal.contains(": ours: ") && !refusal.contains("[unknown-list]"));
+    let ours: Vec<_> = ours.collect();
     assert!(ours.is_empty(), "refused here: {ours:#?}");
     assert!(loaded > 0 && matches > 0, "nothing was compared");
     assert!(differing.is_empty(), "{} pairs differ:\n{}", differing.len(), differing.join("\n"));
