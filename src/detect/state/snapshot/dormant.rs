@@ -29,7 +29,7 @@ impl Dormant {
             writer.fixed(until.millis().to_le_bytes());
             writer.count(states.len());
             for state in states {
-                write_state(state, writer);
+                write_state(state, newest, writer);
             }
         });
         Self(bytes.into())
@@ -43,7 +43,7 @@ impl Dormant {
     fn read(&self, rules: &[Rule], hasher: &ValueHasher) -> Result<Vec<RuleState>, SnapshotError> {
         let mut reader = Reader::new(&self.0[2 * TIME_BYTES..]);
         let count = reader.count(1)?;
-        (0..count).map(|_| read_state(rules, hasher, &mut reader)).collect()
+        (0..count).map(|_| read_state(rules, self.newest(), hasher, &mut reader)).collect()
     }
 
     /// The newest match time over all rules.
@@ -67,10 +67,11 @@ impl Dormant {
     }
 }
 
-fn write_state(state: &RuleState, writer: &mut Writer) {
+/// Most rules saw the group's newest match, so how far each is from it takes a byte.
+fn write_state(state: &RuleState, newest: Timestamp, writer: &mut Writer) {
     writer.count(state.rule());
     write_memory(&state.memory, writer);
-    writer.time(state.newest);
+    writer.int(newest.since(state.newest).millis());
     writer.count(state.evidence.iter().len());
     for sighting in state.evidence.iter() {
         writer.int(state.newest.since(sighting.time).millis());
@@ -81,11 +82,16 @@ fn write_state(state: &RuleState, writer: &mut Writer) {
     windows::write(&state.window, state.newest, writer);
 }
 
-fn read_state(rules: &[Rule], hasher: &ValueHasher, reader: &mut Reader<'_>) -> Result<RuleState, SnapshotError> {
+fn read_state(
+    rules: &[Rule],
+    newest: Timestamp,
+    hasher: &ValueHasher,
+    reader: &mut Reader<'_>,
+) -> Result<RuleState, SnapshotError> {
     let index = reader.short()?;
     let rule = &rules[index as usize];
     let memory = read_memory(reader)?;
-    let newest = reader.time()?;
+    let newest = newest - Span::from_millis(reader.int()?);
     let shown = reader.count(1)?;
     let evidence: Result<EvidenceRing, SnapshotError> = (0..shown)
         .map(|_| {
