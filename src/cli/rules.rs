@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::config::Config;
 use crate::config::rule_files::{self, RuleFiles};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
@@ -104,24 +106,78 @@ pub(super) fn options(paths: &[PathBuf], config: &Config) -> Result<Options, Fai
     } else {
         rule_files::lists(&config.rules.lists)?
     };
-    Ok(Options { lists, limits: config.pipeline.limits.clone(), ..Options::default() })
+    let (limits, shadow) = (config.pipeline.limits.clone(), config.rules.shadow);
+    Ok(Options { lists, limits, shadow, ..Options::default() })
+}
+
+/// Tells one content of all rule files and lists from another; the default is that of no files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fingerprint(u128);
+
+/// Everything that a rule set is compiled from, as it was read.
+#[derive(Debug)]
+pub(super) struct Files {
+    texts: RuleTexts,
+    options: Options,
+}
+
+impl Files {
+    pub(super) fn read(paths: &[PathBuf], config: &Config) -> Result<Self, Failure> {
+        Ok(Self { texts: RuleTexts::read(paths)?, options: options(paths, config)? })
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Xxh3::new();
+        let mut add = |text: &str| {
+            hash.update(&text.len().to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        self.texts.each(&mut add);
+        for (name, entries) in &self.options.lists {
+            add(name);
+            for entry in entries {
+                add(entry);
+            }
+        }
+        Fingerprint(hash.digest128())
+    }
+
+    /// Compiles them; the error is every problem.
+    pub(super) fn compile(&self) -> Result<Compiled, Vec<Problem>> {
+        self.texts.compile(&self.options)
+    }
+}
+
+/// Rules that run, and of which files.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) rules: Arc<RuleSet>,
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// The rules of some paths, for a command that needs them to run. Problems go to standard error.
-pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, Failure> {
-    let texts = RuleTexts::read(paths)?;
-    match texts.compile(&options(paths, config)?) {
+pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Loaded, Failure> {
+    let files = Files::read(paths, config)?;
+    match files.compile() {
         Ok(compiled) => {
             if !compiled.warnings.is_empty() {
                 let warnings = counted(compiled.warnings.len(), "warning");
                 say(format_args!("{warnings} about the rules; tokenwatch check shows what they are"));
             }
-            Ok(Arc::new(compiled.rules))
+            Ok(Loaded { rules: Arc::new(compiled.rules), fingerprint: files.fingerprint() })
         }
         Err(problems) => {
             // Nobody is left to tell if standard error cannot be written.
-            let _ = texts.print(&problems, Format::Text, &mut anstream::stderr());
+            let _ = files.texts.print(&problems, Format::Text, &mut anstream::stderr());
             Err(Failure::WrongAsReported)
         }
+    }
+}
+
+/// How many of the rules run in shadow, as the end of a phrase that counts them; nothing if none does.
+pub(super) fn shadowed(rules: &RuleSet) -> String {
+    match rules.rules.iter().filter(|rule| rule.shadow).count() {
+        0 => String::new(),
+        count => format!(", {count} of them in shadow"),
     }
 }

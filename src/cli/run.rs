@@ -18,14 +18,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::config::{Config, Purpose};
-use crate::detect::rule::{Logic, Rule, RuleSet};
 use crate::geo::{self, Databases};
 use crate::http::{Server, Views};
 use crate::kafka::{KafkaTransport, Patience, Probe};
 use crate::service::{self, Remedy, Service, Workplace};
 use crate::telemetry::{self, Reload};
 
-use super::{Failure, counted, reload, rules};
+use super::rules::{self, Loaded};
+use super::{Failure, counted, reload, split_groups};
 
 /// Between two looks at whether a broker answers.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ impl Signals {
 #[derive(Debug)]
 pub(super) struct Instance {
     config: Config,
-    rules: Arc<RuleSet>,
+    rules: Loaded,
     databases: Databases,
     pub(super) views: Arc<Views>,
     pub(super) server: Server,
@@ -128,13 +128,13 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Takes the HTTP address; nothing runs yet.
-    pub(super) async fn bind(config: Config, rules: Arc<RuleSet>, databases: Databases) -> Result<Self, Failure> {
+    pub(super) async fn bind(config: Config, rules: Loaded, databases: Databases) -> Result<Self, Failure> {
         let server = Server::bind(config.http.listen).await.map_err(Failure::unavailable)?;
         let views = Arc::new(Views::default());
         views.metrics.expect_topics(config.kafka.topics.iter().map(String::as_str));
-        views.metrics.rules_in_force(&rules);
+        views.metrics.rules_in_force(&rules.rules);
         views.metrics.count_reload(Reload::Success);
-        views.rules.set(&rules);
+        views.rules.set(&rules.rules);
         Ok(Self { config, rules, databases, views, server })
     }
 
@@ -158,7 +158,7 @@ impl Instance {
 
 async fn watch(
     config: &Config,
-    rules: Arc<RuleSet>,
+    Loaded { rules, fingerprint }: Loaded,
     databases: Databases,
     views: &Arc<Views>,
     mut stop: impl Future<Output = ()> + Unpin,
@@ -174,7 +174,7 @@ async fn watch(
         () = &mut stop => return Ok(()),
     }
     probe.warn_of_create_time().await;
-    warn_of_split_groups(&config.kafka.topics, &rules);
+    split_groups::warn_of(&config.kafka.topics, &rules);
     let transports: Result<Vec<_>, _> =
         (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
     let workplace = Workplace {
@@ -185,13 +185,15 @@ async fn watch(
         views: Arc::clone(views),
     };
     let service = Service::start(&workplace, transports?)?;
-    let (rules, workers) = (counted(rules.rules.len(), "rule"), counted(config.kafka.workers, "worker"));
+    let (count, shadowed) = (counted(rules.rules.len(), "rule"), rules::shadowed(&rules));
+    let workers = counted(config.kafka.workers, "worker");
     for database in databases.describe() {
         info!("{database} is in force");
     }
-    info!(group = config.kafka.group_id, topics = config.kafka.topics.join(" "), "watching: {rules}, {workers}");
+    info!(group = config.kafka.group_id, topics = config.kafka.topics.join(" "), "watching: {count}{shadowed}, {workers}");
     let renewing = tokio::spawn(geo::watch(databases, workplace.places));
-    let reloading = tokio::spawn(reload::watch(config.clone(), workplace.rules, Arc::clone(views), hangup));
+    let target = reload::Target { in_force: workplace.rules, views: Arc::clone(views) };
+    let reloading = tokio::spawn(reload::watch(config.clone(), fingerprint, target, hangup));
     let looking = tokio::spawn(look_for_brokers(probe, Arc::clone(views)));
     let stopper = service.stop();
     let mut working = spawn_blocking(move || service.wait());
@@ -210,37 +212,6 @@ async fn watch(
     Ok(())
 }
 
-/// Says which groups are whole only if the records are keyed for them: windows are kept per partition.
-fn warn_of_split_groups(topics: &[String], rules: &RuleSet) {
-    let groups = windowed_groups(rules);
-    if !groups.is_empty() {
-        let where_from = if topics.len() > 1 { "in only one of these topics and " } else { "" };
-        warn!(
-            topics = topics.join(" "),
-            "kafka.topics: windows are kept per partition, so rules grouped by {} count right only where all records \
-             of a group are {where_from}in one partition: key the records by it",
-            groups.join(", by ")
-        );
-    }
-}
-
-/// The group-bys of the rules that remember anything, each once.
-fn windowed_groups(rules: &RuleSet) -> Vec<String> {
-    let remembers = |rule: &&Rule| !matches!(rule.logic, Logic::Event) || rule.suppress.millis() > 0;
-    let mut groups: Vec<_> = rules
-        .rules
-        .iter()
-        .filter(remembers)
-        .map(|rule| match rules.keyspaces.get(rule.keyspace).map(Vec::as_slice) {
-            None | Some([]) => "nothing".to_owned(),
-            Some(fields) => fields.join(" + "),
-        })
-        .collect();
-    groups.sort();
-    groups.dedup();
-    groups
-}
-
 /// Keeps `/readyz` told whether a broker answers.
 async fn look_for_brokers(probe: Arc<Probe>, views: Arc<Views>) {
     let mut ticks = interval(PROBE_INTERVAL);
@@ -252,32 +223,5 @@ async fn look_for_brokers(probe: Arc<Probe>, views: Arc<Views>) {
             Ok(Err(why)) => views.readiness.missing("kafka.bootstrap_servers", format!("no broker answers: {why}")),
             _ => views.readiness.found("kafka.bootstrap_servers"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::detect::rule::{Options, Source, compile};
-
-    use super::*;
-
-    #[test]
-    fn groups_that_partitions_may_split_are_named_once() {
-        let detection = "title: T\nname: t\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\nlogsource: {product: jwt}\n\
-                         detection: {selection: {event.action: login}, condition: selection}\n";
-        let count = |serial: u8, group_by: &str| {
-            format!(
-                "---\ntitle: C{serial}\nname: c{serial}\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c1{serial}\n\
-                 correlation: {{type: event_count, rules: [t], {group_by}timespan: 5m, condition: {{gte: 3}}}}\n"
-            )
-        };
-        let groups = |text: &str| {
-            let compiled = compile(&[Source { path: "rules.yml", text }], &Options::default());
-            windowed_groups(&compiled.expect("valid rules").rules)
-        };
-        assert_eq!(groups(detection), Vec::<String>::new(), "a rule that remembers nothing is right anywhere");
-        let by_subject = count(1, "group-by: [jwt.sub], ");
-        let text = [detection, &by_subject, &count(2, "group-by: [jwt.sub], "), &count(3, "")].concat();
-        assert_eq!(groups(&text), ["jwt.sub", "nothing"]);
     }
 }

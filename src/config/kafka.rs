@@ -27,6 +27,8 @@ pub struct KafkaSettings {
     pub alerts_topic: String,
     /// Where records that are no events go.
     pub dead_letter_topic: String,
+    /// Where alerts of rules in shadow go; none unless `rules.shadow` says that there are some.
+    pub shadow_topic: Option<String>,
     /// Where a group without offsets begins.
     pub start: Start,
     /// How the group agrees on who reads what.
@@ -46,6 +48,7 @@ impl Default for KafkaSettings {
             topics: Vec::new(),
             alerts_topic: "tokenwatch-alerts".to_owned(),
             dead_letter_topic: "tokenwatch-dead-letters".to_owned(),
+            shadow_topic: None,
             start: Start::Earliest,
             group_protocol: GroupProtocol::Classic,
             workers: 1,
@@ -128,6 +131,8 @@ impl Setting for Option<String> {
     }
 }
 
+/// `kafka.shadow_topic` where nothing else is given.
+const SHADOW_TOPIC: &str = "tokenwatch-shadow-alerts";
 /// Threads beyond this would be a slip: more processes scale further than more threads.
 const WORKERS_MAX: usize = 256;
 
@@ -140,6 +145,9 @@ impl KafkaSettings {
         reader.set_if("kafka.topics", &mut kafka.topics, |topics| all(topics, topic));
         reader.set_if("kafka.alerts_topic", &mut kafka.alerts_topic, |name| topic(name));
         reader.set_if("kafka.dead_letter_topic", &mut kafka.dead_letter_topic, |name| topic(name));
+        let mut shadow_topic = SHADOW_TOPIC.to_owned();
+        reader.set_if("kafka.shadow_topic", &mut shadow_topic, |name| topic(name));
+        kafka.shadow_topic = Some(shadow_topic);
         kafka.check_for_loops(reader);
         reader.set("kafka.start", &mut kafka.start);
         reader.set("kafka.group_protocol", &mut kafka.group_protocol);
@@ -158,18 +166,22 @@ impl KafkaSettings {
         }
     }
 
-    /// A service that read its own output would never come to rest.
-    fn check_for_loops(&self, reader: &mut Reader) {
-        let outputs =
+    /// The settings that name the topics which the service writes to, and the topics.
+    fn outputs(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let always =
             [("kafka.alerts_topic", &self.alerts_topic), ("kafka.dead_letter_topic", &self.dead_letter_topic)];
-        for (key, output) in outputs {
+        always.into_iter().chain(self.shadow_topic.iter().map(|topic| ("kafka.shadow_topic", topic)))
+    }
+
+    /// A service that read its own output would never come to rest, and nobody could tell its outputs apart in one topic.
+    fn check_for_loops(&self, reader: &mut Reader) {
+        for (at, (key, output)) in self.outputs().enumerate() {
             if self.topics.contains(output) {
                 reader.reject_key(key, Fault::new(format!("{output:?} is also one of kafka.topics")));
             }
-        }
-        if self.alerts_topic == self.dead_letter_topic {
-            let fault = Fault::new(format!("{:?} is also kafka.alerts_topic", self.dead_letter_topic));
-            reader.reject_key("kafka.dead_letter_topic", fault);
+            if let Some((other, _)) = self.outputs().take(at).find(|(_, earlier)| *earlier == output) {
+                reader.reject_key(key, Fault::new(format!("{output:?} is also {other}")));
+            }
         }
     }
 }

@@ -67,11 +67,13 @@ pub struct RuleSettings {
     /// Whether files are looked at while the service runs, so that changed rules are put in force. SIGHUP always is
     /// heeded.
     pub reload: bool,
+    /// Whether rules of the status `experimental` or `test` run in shadow: their alerts go to `kafka.shadow_topic`.
+    pub shadow: bool,
 }
 
 impl Default for RuleSettings {
     fn default() -> Self {
-        Self { paths: Vec::new(), lists: Vec::new(), reload: true }
+        Self { paths: Vec::new(), lists: Vec::new(), reload: true, shadow: false }
     }
 }
 
@@ -186,6 +188,10 @@ impl Config {
         reader.set_paths("rules.paths", &mut config.rules.paths);
         reader.set_paths("rules.lists", &mut config.rules.lists);
         reader.set("rules.reload", &mut config.rules.reload);
+        reader.set("rules.shadow", &mut config.rules.shadow);
+        if !config.rules.shadow {
+            config.kafka.shadow_topic = None;
+        }
         config.pipeline = pipeline_settings(reader);
         reader.set_path("geo.city_db", &mut config.geo.city_db);
         reader.set_path("geo.asn_db", &mut config.geo.asn_db);

@@ -151,7 +151,19 @@ fn a_service_must_know_its_brokers_topics_and_rules() {
 fn a_service_may_not_read_what_it_writes() {
     let found = problems("[kafka]\ntopics = [\"a\", \"d\"]\nalerts_topic = \"a\"\ndead_letter_topic = \"d\"\n", &[]);
     assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(
+        problems("[kafka]\nalerts_topic = \"out\"\ndead_letter_topic = \"dead\"\nshadow_topic = \"out\"\n", &[]),
+        ["tokenwatch.toml | kafka.shadow_topic | \"out\" is also kafka.alerts_topic | -"]
+    );
     assert_eq!(problems("[kafka]\nalerts_topic = \"tokenwatch-dead-letters\"\n", &[]).len(), 1);
+}
+
+#[test]
+fn there_is_a_shadow_topic_only_where_rules_run_in_shadow() {
+    let topic = |text: &str| read(text, &[]).expect("valid").kafka.shadow_topic;
+    assert_eq!(topic("[kafka]\nshadow_topic = \"s\"\n"), None);
+    assert_eq!(topic("[kafka]\nshadow_topic = \"s\"\n[rules]\nshadow = true\n").as_deref(), Some("s"));
+    assert_eq!(topic("[rules]\nshadow = true\n").as_deref(), Some("tokenwatch-shadow-alerts"));
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub struct Alert {
     pub suppressed: u64,
     /// True if a limit had dropped matches from the window.
     pub truncated: bool,
+    /// True if its rule runs in shadow; left out if not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub shadow: bool,
     /// What the type knows beyond the number.
     pub details: Details,
     /// The newest matches in the window, oldest first.
@@ -129,6 +132,11 @@ pub struct Point {
     pub lat: PlainNumber,
     /// Longitude.
     pub lon: PlainNumber,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(crate) const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn empty_object<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {

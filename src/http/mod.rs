@@ -39,6 +39,8 @@ pub struct Views {
     pub rules: RuleView,
     /// `/api/v1/alerts`.
     pub alerts: RecentAlerts,
+    /// `/api/v1/alerts?shadow=true`: apart, so that no noise of theirs displaces what people answer.
+    pub shadow_alerts: RecentAlerts,
 }
 
 /// The address of `http.listen` cannot be used.

@@ -57,6 +57,9 @@ async fn rules(State(views): State<Arc<Views>>) -> impl IntoResponse {
 #[serde(deny_unknown_fields)]
 struct AlertsQuery {
     limit: Option<usize>,
+    /// Those of rules in shadow instead of the others.
+    #[serde(default)]
+    shadow: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +71,8 @@ struct Alerts {
 async fn alerts(State(views): State<Arc<Views>>, query: Result<Query<AlertsQuery>, QueryRejection>) -> Response {
     match query {
         Ok(Query(query)) => {
-            let alerts = views.alerts.newest(query.limit.unwrap_or(ALERTS_DEFAULT));
+            let recent = if query.shadow { &views.shadow_alerts } else { &views.alerts };
+            let alerts = recent.newest(query.limit.unwrap_or(ALERTS_DEFAULT));
             Json(Alerts { alerts }).into_response()
         }
         Err(problem) => error(StatusCode::BAD_REQUEST, &problem.body_text()),

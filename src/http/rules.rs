@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
 
+use crate::detect::alert::is_false;
 use crate::detect::rule::compiled::ConditionText;
 use crate::detect::rule::{Problem, Rule, RuleHeader, RuleSet};
 
@@ -33,6 +34,8 @@ struct RuleRow<'a> {
     header: &'a RuleHeader,
     /// False if it only feeds other rules.
     alerts: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    shadow: bool,
     #[serde(rename = "group-by")]
     group_by: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,7 @@ fn row<'a>(rules: &'a RuleSet, rule: &'a Rule) -> RuleRow<'a> {
     RuleRow {
         header: &rule.header,
         alerts: rule.alerts,
+        shadow: rule.shadow,
         group_by: rules.keyspaces.get(rule.keyspace).map_or(&[], Vec::as_slice),
         timespan: (rule.timespan.millis() > 0).then(|| rule.timespan.to_string()),
         suppress: rule.suppress.to_string(),

@@ -167,6 +167,7 @@ pub(super) struct WriterContext {
     pub(super) inbox: Inbox,
     pub(super) alerts_topic: String,
     pub(super) dead_letter_topic: String,
+    pub(super) shadow_topic: Option<String>,
 }
 
 impl WriterContext {
@@ -174,6 +175,8 @@ impl WriterContext {
         match destination {
             Destination::Alerts => &self.alerts_topic,
             Destination::DeadLetters => &self.dead_letter_topic,
+            // No rule is in shadow without it; if one were, no topic has an empty name, and the write is refused.
+            Destination::ShadowAlerts => self.shadow_topic.as_deref().unwrap_or_default(),
         }
     }
 }
@@ -181,9 +184,11 @@ impl WriterContext {
 impl WriterContext {
     /// A topic refuses writes. A transaction's error does not say which one of those that it writes to.
     pub(super) fn refused(&self, why: &str) -> Failure {
-        let topics = [&self.alerts_topic, &self.dead_letter_topic].map(|topic| format!("{topic:?}")).join(" or ");
+        let topics = Destination::ALL.map(|destination| self.topic(destination));
+        let topics = topics.iter().filter(|topic| !topic.is_empty()).map(|topic| format!("{topic:?}"));
+        let topics = topics.collect::<Vec<_>>().join(" or ");
         Failure::surroundings(Destination::Alerts.setting(), format!("the brokers refuse writes to {topics}: {why}"))
-            .hint("allow the operation Write on both topics to this client")
+            .hint("allow the operation Write on all of them to this client")
     }
 }
 
@@ -212,8 +217,8 @@ impl ProducerContext for WriterContext {
             // Thrown away with its transaction, which is told of on its own.
             Err((error, _)) if matches!(error::code(error), Code::PurgeQueue | Code::PurgeInflight) => return,
             Err((error, message)) => {
-                let is_alert = message.topic() == self.alerts_topic;
-                let destination = if is_alert { Destination::Alerts } else { Destination::DeadLetters };
+                let is_it = |destination: &Destination| self.topic(*destination) == message.topic();
+                let destination = Destination::ALL.into_iter().find(is_it).unwrap_or(Destination::Alerts);
                 let why = error::not_delivered(error::code(error), destination, self.topic(destination));
                 Event::Undelivered(ticket, why)
             }

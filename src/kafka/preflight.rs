@@ -77,6 +77,7 @@ impl Probe {
         let mut topics: Vec<_> = settings.topics.iter().map(|topic| ("kafka.topics", topic.clone())).collect();
         topics.push(("kafka.alerts_topic", settings.alerts_topic.clone()));
         topics.push(("kafka.dead_letter_topic", settings.dead_letter_topic.clone()));
+        topics.extend(settings.shadow_topic.iter().map(|topic| ("kafka.shadow_topic", topic.clone())));
         let brokers = settings.bootstrap_servers.join(",");
         Ok(Self { consumer, topics, sources: settings.topics.clone(), brokers, config })
     }

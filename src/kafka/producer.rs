@@ -49,6 +49,7 @@ impl Writer {
             inbox: Inbox::new(client::login_setting(settings)),
             alerts_topic: settings.alerts_topic.clone(),
             dead_letter_topic: settings.dead_letter_topic.clone(),
+            shadow_topic: settings.shadow_topic.clone(),
         };
         let config = client::producer(settings, &transactional_id);
         let producer: BaseProducer<_> =

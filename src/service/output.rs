@@ -17,15 +17,21 @@ pub enum Destination {
     Alerts,
     /// `kafka.dead_letter_topic`.
     DeadLetters,
+    /// `kafka.shadow_topic`.
+    ShadowAlerts,
 }
 
 impl Destination {
+    /// Every destination.
+    pub const ALL: [Self; 3] = [Self::Alerts, Self::DeadLetters, Self::ShadowAlerts];
+
     /// The setting that names the topic.
     #[must_use]
     pub const fn setting(self) -> &'static str {
         match self {
             Self::Alerts => "kafka.alerts_topic",
             Self::DeadLetters => "kafka.dead_letter_topic",
+            Self::ShadowAlerts => "kafka.shadow_topic",
         }
     }
 
@@ -35,6 +41,7 @@ impl Destination {
         match self {
             Self::Alerts => "alert",
             Self::DeadLetters => "dead letter",
+            Self::ShadowAlerts => "shadow alert",
         }
     }
 }
@@ -112,8 +119,9 @@ impl Output {
 
     /// Where it goes.
     #[must_use]
-    pub const fn destination(&self) -> Destination {
-        match self.content {
+    pub fn destination(&self) -> Destination {
+        match &self.content {
+            Content::Alert(alert) if alert.shadow => Destination::ShadowAlerts,
             Content::Alert(_) => Destination::Alerts,
             Content::DeadLetter { .. } => Destination::DeadLetters,
         }
@@ -246,6 +254,7 @@ mod tests {
             summary: String::new(),
             suppressed: 0,
             truncated: false,
+            shadow: false,
             details: Details::Values { values: vec!["a".to_owned()] },
             evidence: (0..evidence).map(event).collect(),
         };

@@ -10,6 +10,8 @@ pub const RULE_MATCHES: &str = "tokenwatch_rule_matches_total";
 pub const RULE_FIRINGS: &str = "tokenwatch_rule_firings_total";
 /// Alerts raised, by `rule` and `level`.
 pub const ALERTS: &str = "tokenwatch_alerts_total";
+/// Alerts of rules in shadow, by `rule` and `level`: apart from [`ALERTS`], which are what people answer.
+pub const SHADOW_ALERTS: &str = "tokenwatch_shadow_alerts_total";
 /// Firings that suppression kept quiet, by `rule`.
 pub const ALERTS_SUPPRESSED: &str = "tokenwatch_alerts_suppressed_total";
 /// Matches without a group, by `rule`.
@@ -42,12 +44,13 @@ pub const RULE_RELOADS: &str = "tokenwatch_rule_reloads_total";
 pub const BUILD_INFO: &str = "tokenwatch_build_info";
 
 /// Every name above.
-pub const ALL: [&str; 20] = [
+pub const ALL: [&str; 21] = [
     RECORDS,
     EVENTS,
     RULE_MATCHES,
     RULE_FIRINGS,
     ALERTS,
+    SHADOW_ALERTS,
     ALERTS_SUPPRESSED,
     MISSING_KEY,
     DUPLICATES,

@@ -43,10 +43,11 @@ impl Counters {
 
     fn rule(&self, rule: &Rule) -> RuleCounters {
         let name = [rule.header.name.as_str()];
+        let alerts = if rule.shadow { &self.shadow_alerts } else { &self.alerts };
         RuleCounters {
             matches: self.rule_matches.with_label_values(&name),
             firings: self.rule_firings.with_label_values(&name),
-            alerts: self.alerts.with_label_values(&[name[0], rule.header.level.name()]),
+            alerts: alerts.with_label_values(&[name[0], rule.header.level.name()]),
             suppressed: self.alerts_suppressed.with_label_values(&name),
             missing_key: self.missing_key.with_label_values(&name),
             duplicates: self.duplicates.with_label_values(&name),
@@ -130,20 +131,21 @@ mod tests {
 
     use super::*;
 
-    fn one_rule() -> RuleSet {
+    fn rule(name: &str, shadow: bool) -> Rule {
         let header = RuleHeader {
             id: uuid::Uuid::nil(),
-            name: "reissue_rate".to_owned(),
+            name: name.to_owned(),
             title: String::new(),
             kind: "event",
             level: Level::High,
             tags: Vec::new(),
             version: String::new(),
         };
-        let rule = Rule {
+        Rule {
             header: Arc::new(header),
             depth: 0,
             alerts: true,
+            shadow,
             inputs: Vec::new(),
             keyspace: 0,
             timespan: Span::ZERO,
@@ -151,7 +153,11 @@ mod tests {
             logic: Logic::Event,
             condition: None,
             notes: Arc::default(),
-        };
+        }
+    }
+
+    /// One that people answer, and one in shadow.
+    fn two_rules() -> RuleSet {
         RuleSet {
             fields: crate::detect::FieldTable::default(),
             matcher: crate::detect::matcher::Matcher::default(),
@@ -159,7 +165,7 @@ mod tests {
             detection_names: Vec::new(),
             keyspaces: Vec::new(),
             groupings: Vec::new(),
-            rules: vec![rule],
+            rules: vec![rule("reissue_rate", false), rule("on_trial", true)],
         }
     }
 
@@ -171,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_series_known_in_advance_is_there_at_zero() {
-        let rules = one_rule();
+        let rules = two_rules();
         let metrics = Arc::new(Metrics::new());
         metrics.expect_topics(["audit"]);
         let _recorder = metrics.recorder(&rules);
@@ -180,6 +186,7 @@ mod tests {
             "tokenwatch_records_total{topic=\"audit\"}",
             "tokenwatch_events_total{outcome=\"late\",topic=\"audit\"}",
             "tokenwatch_alerts_total{level=\"high\",rule=\"reissue_rate\"}",
+            "tokenwatch_shadow_alerts_total{level=\"high\",rule=\"on_trial\"}",
             "tokenwatch_dead_letters_total{reason=\"not_json\"}",
             "tokenwatch_limit_hits_total{limit=\"groups\"}",
             "tokenwatch_rule_reloads_total{result=\"failure\"}",
@@ -197,12 +204,13 @@ mod tests {
 
     #[test]
     fn a_batch_is_counted_once_and_completely() {
-        let rules = one_rule();
+        let rules = two_rules();
         let metrics = Arc::new(Metrics::new());
         let mut recorder = metrics.recorder(&rules);
         let mut outcome = BatchOutcome::new(&rules);
         outcome.detected.rules[0].matches = 4;
         outcome.detected.rules[0].alerts = 1;
+        outcome.detected.rules[1].alerts = 3;
         outcome.detected.hit(Limit::Groups);
         outcome.rejected.push((2, Rejection::TooLarge { bytes: 9, bytes_max: 8 }));
         let mut audit = Dispositions::default();
@@ -219,16 +227,18 @@ mod tests {
             ("tokenwatch_events_total{outcome=\"late\",topic=\"logins\"}", 2),
             ("tokenwatch_rule_matches_total{rule=\"reissue_rate\"}", 4),
             ("tokenwatch_alerts_total{level=\"high\",rule=\"reissue_rate\"}", 1),
+            ("tokenwatch_shadow_alerts_total{level=\"high\",rule=\"on_trial\"}", 3),
             ("tokenwatch_dead_letters_total{reason=\"too_large\"}", 1),
             ("tokenwatch_limit_hits_total{limit=\"groups\"}", 1),
         ] {
             assert_eq!(value(&text, series), Some(expected), "{series}");
         }
+        assert_eq!(value(&text, "tokenwatch_alerts_total{level=\"high\",rule=\"on_trial\"}"), None, "nobody is paged");
     }
 
     #[test]
     fn no_scrape_sees_half_a_batch() {
-        let rules = one_rule();
+        let rules = two_rules();
         let metrics = Arc::new(Metrics::new());
         let mut recorder = metrics.recorder(&rules);
         let outcome = BatchOutcome::new(&rules);

@@ -7,3 +7,4 @@ mod expected;
 mod obstacles;
 mod rebalance;
 mod reload;
+mod shadow;

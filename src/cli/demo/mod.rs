@@ -21,14 +21,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::config::{Config, HttpSettings, LogLevel, LogSettings};
 use crate::detect::Span;
-use crate::detect::rule::RuleSet;
 use crate::geo::Databases;
 use crate::http::Views;
 use crate::kafka::{EmbeddedBroker, Tail};
 use crate::telemetry;
 
 use super::run::{Instance, Signals, control_plane};
-use super::{Failure, rules};
+use super::Failure;
+use super::rules::{self, Fingerprint, Loaded};
 
 use feeder::Feeder;
 use scoreboard::Scoreboard;
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Its rules are those it began with: the score at the end counts by them.
     config.rules.reload = false;
     let rules = match arguments.rules.as_slice() {
-        [] => shipped::rules(),
+        [] => Loaded { rules: shipped::rules(), fingerprint: Fingerprint::default() },
         paths => rules::load(paths, &config)?,
     };
     let runtime = control_plane()?;
@@ -89,11 +89,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     outcome
 }
 
-async fn play(arguments: &Arguments, config: Config, rules: Arc<RuleSet>) -> Result<(), Failure> {
+async fn play(arguments: &Arguments, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let broker = config.kafka.bootstrap_servers[0].clone();
     let alerts_topic = config.kafka.alerts_topic.clone();
-    let instance = Instance::bind(config, Arc::clone(&rules), Databases::default()).await?;
+    let rules = Arc::clone(&loaded.rules);
+    let instance = Instance::bind(config, loaded, Databases::default()).await?;
     let views = Arc::clone(&instance.views);
     let screen = Arc::new(Screen::new());
     screen.introduce(arguments, &rules, instance.server.address())?;

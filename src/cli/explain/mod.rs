@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.alert.is_some() && inputs.has_standard() {
         return Err(Failure::wrong("--alert reads its input twice: name files, standard input cannot be read again"));
     }
-    let rules = rules::load(paths, &config)?;
+    let rules = rules::load(paths, &config)?.rules;
     let databases = Databases::open(&config.geo)?;
     let places = databases.places();
     let shown = if let Some(id) = arguments.alert {

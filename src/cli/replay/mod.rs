@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.compare.is_empty() {
         return compare::run((&arguments.compare, paths), &inputs, &config, arguments.format);
     }
-    let rules = rules::load(paths, &config)?;
+    let rules = rules::load(paths, &config)?.rules;
     let databases = Databases::open(&config.geo)?;
     let pipeline = Pipeline::with_places(rules, &config.pipeline, Arc::clone(databases.places()));
     let mut replay = Replay::new(pipeline, config.pipeline.limits.event_bytes, &inputs);

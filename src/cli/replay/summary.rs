@@ -7,8 +7,9 @@ use std::time::Duration;
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use crate::detect::alert::is_false;
 use crate::detect::outcome::RuleTally;
-use crate::detect::rule::RuleSet;
+use crate::detect::rule::{Rule, RuleSet};
 use crate::ingest::Disposition;
 use crate::pipeline::BatchOutcome;
 
@@ -18,14 +19,24 @@ pub(super) struct Tally {
     dispositions: [u64; Disposition::ALL.len()],
     rejections: BTreeMap<&'static str, u64>,
     limits: BTreeMap<&'static str, u64>,
-    rules: Vec<(String, RuleTally)>,
+    rules: Vec<RuleSum>,
     /// Decompressed bytes of the records.
     pub(super) bytes: u64,
 }
 
+/// The sums of one rule.
+#[derive(Debug)]
+struct RuleSum {
+    name: String,
+    shadow: bool,
+    tally: RuleTally,
+}
+
 impl Tally {
     pub(super) fn new(rules: &RuleSet) -> Self {
-        let rules = rules.rules.iter().map(|rule| (rule.header.name.clone(), RuleTally::default())).collect();
+        let sum =
+            |rule: &Rule| RuleSum { name: rule.header.name.clone(), shadow: rule.shadow, tally: RuleTally::default() };
+        let rules = rules.rules.iter().map(sum).collect();
         let dispositions = [0; Disposition::ALL.len()];
         Self { dispositions, rejections: BTreeMap::new(), limits: BTreeMap::new(), rules, bytes: 0 }
     }
@@ -43,7 +54,7 @@ impl Tally {
         for (limit, hits) in outcome.detected.limit_hits().filter(|(_, hits)| *hits > 0) {
             *self.limits.entry(limit.name()).or_default() += hits;
         }
-        for ((_, sum), tally) in self.rules.iter_mut().zip(&outcome.detected.rules) {
+        for (RuleSum { tally: sum, .. }, tally) in self.rules.iter_mut().zip(&outcome.detected.rules) {
             sum.matches += tally.matches;
             sum.firings += tally.firings;
             sum.alerts += tally.alerts;
@@ -53,9 +64,13 @@ impl Tally {
         }
     }
 
-    /// How many alerts there are so far.
+    /// How many alerts there are so far, in shadow or not.
     pub(super) fn alerts(&self) -> u64 {
-        self.rules.iter().map(|(_, tally)| tally.alerts).sum()
+        self.alerts_of(false) + self.alerts_of(true)
+    }
+
+    fn alerts_of(&self, shadow: bool) -> u64 {
+        self.rules.iter().filter(|rule| rule.shadow == shadow).map(|rule| rule.tally.alerts).sum()
     }
 
     /// The summary of a replay that took so long.
@@ -69,10 +84,11 @@ impl Tally {
             bytes: self.bytes,
             bytes_per_second: per_second(self.bytes),
             outcomes: Disposition::ALL.map(|outcome| (outcome.name(), self.dispositions[outcome as usize])).into(),
+            alerts: self.alerts_of(false),
+            shadow_alerts: self.rules.iter().any(|rule| rule.shadow).then(|| self.alerts_of(true)),
             rejections: self.rejections,
             limits: self.limits,
-            alerts: self.rules.iter().map(|(_, tally)| tally.alerts).sum(),
-            rules: self.rules.into_iter().map(|(rule, tally)| row(rule, tally)).collect(),
+            rules: self.rules.into_iter().map(row).collect(),
         }
     }
 }
@@ -87,9 +103,10 @@ fn rate(count: u64, took: Duration) -> u64 {
     (count as f64 / took.as_secs_f64()) as u64
 }
 
-fn row(rule: String, tally: RuleTally) -> RuleRow {
+fn row(RuleSum { name, shadow, tally }: RuleSum) -> RuleRow {
     RuleRow {
-        rule,
+        rule: name,
+        shadow,
         matches: tally.matches,
         firings: tally.firings,
         alerts: tally.alerts,
@@ -103,6 +120,8 @@ fn row(rule: String, tally: RuleTally) -> RuleRow {
 #[derive(Debug, Serialize)]
 struct RuleRow {
     rule: String,
+    #[serde(skip_serializing_if = "is_false")]
+    shadow: bool,
     matches: u64,
     firings: u64,
     alerts: u64,
@@ -122,7 +141,11 @@ pub(super) struct Summary {
     outcomes: BTreeMap<&'static str, u64>,
     rejections: BTreeMap<&'static str, u64>,
     limits: BTreeMap<&'static str, u64>,
+    /// Of rules that are not in shadow.
     alerts: u64,
+    /// None without a rule in shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_alerts: Option<u64>,
     rules: Vec<RuleRow>,
 }
 
@@ -142,6 +165,9 @@ impl fmt::Display for Summary {
             writeln!(f, "  limits.{limit} hit {} times", HumanCount(*hits))?;
         }
         write!(f, "{} alert{}", HumanCount(self.alerts), if self.alerts == 1 { "" } else { "s" })?;
+        if let Some(alerts) = self.shadow_alerts {
+            write!(f, ", {} more in shadow", HumanCount(alerts))?;
+        }
         self.rule_table(f)
     }
 }
@@ -169,6 +195,9 @@ impl Summary {
             write!(f, "\n  {:<width$}", row.rule)?;
             for count in [row.matches, row.alerts, row.suppressed, row.missing_key, row.duplicates] {
                 write!(f, "{:>13}", HumanCount(count).to_string())?;
+            }
+            if row.shadow {
+                write!(f, "  in shadow")?;
             }
         }
         Ok(())

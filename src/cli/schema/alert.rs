@@ -35,6 +35,7 @@ pub(super) fn schema() -> Json {
             "summary": { "type": "string", "description": "One line for people." },
             "suppressed": { "type": "integer", "minimum": 0, "description": "Firings kept quiet since the group's last alert." },
             "truncated": { "type": "boolean", "description": "True if a limit had dropped matches from the window." },
+            "shadow": { "const": true, "description": "There if the rule runs in shadow: nobody is meant to answer." },
             "details": details(),
             "evidence": { "type": "array", "items": evidence(), "description": "The newest matches in the window, oldest first." },
         },

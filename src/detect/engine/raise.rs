@@ -55,6 +55,7 @@ pub(super) fn raise(raising: &Raising<'_, '_, '_>, state: &RuleState) -> Alert {
         condition: rule.condition.clone(),
         suppressed: raising.suppressed,
         truncated: firing.truncated,
+        shadow: rule.shadow,
         details,
         evidence,
     }
@@ -75,6 +76,7 @@ pub(super) fn raise_unquieted(rules: &RuleSet, index: usize, key: Option<&[u8]>,
         condition: None,
         suppressed: 0,
         truncated: false,
+        shadow: rule.shadow,
         details: Details::None,
         evidence: vec![Evidence {
             id: subject.event.id.into(),

@@ -80,6 +80,12 @@ impl Status {
             Self::Unsupported => "unsupported",
         }
     }
+
+    /// True if its author still tries the rule out: such rules run in shadow where that is asked for.
+    #[must_use]
+    pub const fn is_on_trial(self) -> bool {
+        matches!(self, Self::Test | Self::Experimental)
+    }
 }
 
 /// What an alert says about its rule; field order is output order.
@@ -163,6 +169,9 @@ pub struct Rule {
     pub depth: u8,
     /// False if others refer to it and none of them says `generate: true`: it fires, but raises no alert.
     pub alerts: bool,
+    /// True if its alerts are marked, to be kept apart from those that people answer. It fires as any other, for those
+    /// that refer to it too.
+    pub shadow: bool,
     /// Its labels, in the order of the rule file, those of `rules` before those of `of` and `without`; at most 32. Only
     /// a `temporal_ordered` rule can have one input twice.
     pub inputs: Vec<LabelledInput>,

@@ -50,7 +50,7 @@ impl<T: Transport> Worker<T> {
     fn look_for_overdue_outputs(&mut self, now: Instant) {
         let oldest = self.ledger.oldest().filter(|(_, since)| now - *since >= OVERDUE);
         let overdue = oldest.map(|(output, since)| (output.destination(), now - since));
-        for destination in [Destination::Alerts, Destination::DeadLetters] {
+        for destination in Destination::ALL {
             let key = format!("worker {}: {}", self.number, destination.setting());
             match overdue {
                 Some((waiting, waited)) if waiting == destination => {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::Worker;
 use super::group::Phase;
 use crate::service::failure::Failure;
-use crate::service::output::Output;
+use crate::service::output::{Destination, Output};
 use crate::service::transport::{Breakage, Ticket, Transport, Undelivered};
 
 /// Outputs not committed at which no more records are read.
@@ -156,15 +156,18 @@ impl<T: Transport> Worker<T> {
         self.views.metrics.observe_commit(self.transport.now() - self.commit_begun);
         let wall = self.transport.wall();
         for output in self.ledger.committed() {
-            if output.as_alert().is_none() {
-                continue;
-            }
-            if let Some(caused_at) = output.caused_at() {
-                let latency_ms = wall.since(caused_at).millis();
-                self.views.metrics.observe_alert_latency(Duration::from_millis(latency_ms.unsigned_abs()));
-            }
-            if let Some(published) = published(&output) {
-                self.views.alerts.push(published);
+            match output.destination() {
+                Destination::Alerts => {
+                    if let Some(caused_at) = output.caused_at() {
+                        let latency_ms = wall.since(caused_at).millis();
+                        self.views.metrics.observe_alert_latency(Duration::from_millis(latency_ms.unsigned_abs()));
+                    }
+                    published(&output).map(|alert| self.views.alerts.push(alert));
+                }
+                Destination::ShadowAlerts => {
+                    published(&output).map(|alert| self.views.shadow_alerts.push(alert));
+                }
+                Destination::DeadLetters => {}
             }
         }
     }

@@ -94,6 +94,18 @@ fn rules_of_one_set_are_told_and_levels_count() {
 }
 
 #[test]
+fn a_rule_that_leaves_the_shadow_changes_its_alerts() {
+    let folder = folder();
+    folder.write("shadow.toml", "[rules]\nshadow = true\n");
+    folder.write("trusted.yml", RULES.replace("level: high", "level: high\nstatus: stable"));
+    folder.write("trial.yml", RULES.replace("level: high", "level: high\nstatus: test"));
+    let arguments = ["replay", "--rules", "trusted.yml", "--compare", "trial.yml", "--config", "shadow.toml"];
+    let finished = folder.run(&[&arguments[..], &["events.jsonl"]].concat()).expect_code(0);
+    let last = "~ password_guessing  jwt.sub bob  at 2026-01-02T12:07:00.000Z, out of shadow\n";
+    assert!(finished.stdout().ends_with(last), "{}", finished.stdout());
+}
+
+#[test]
 fn people_read_a_row_a_rule_and_a_line_a_difference() {
     let folder = folder();
     folder.write("new.yml", RULES.replace("gte: 3", "gte: 2"));

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::fixture::{Folder, failed_login, json_lines};
+use super::fixture::{Folder, RULES, failed_login, json_lines};
 use crate::support::process;
 
 fn three_failures() -> String {
@@ -177,4 +177,22 @@ fn alerts_come_while_the_input_is_still_open() {
         .wait_for_stdout("an alert", Duration::from_secs(30), |text| text.contains("password_guessing").then_some(()));
     drop(stdin);
     running.wait(Duration::from_secs(30)).expect_code(0);
+}
+
+#[test]
+fn rules_in_shadow_alert_as_ever_with_a_mark() {
+    let folder = Folder::new();
+    folder.write("events.jsonl", three_failures());
+    folder.write("rules.yml", RULES.replace("level: high", "level: high\nstatus: experimental"));
+    let replay = |shadow: &str| {
+        folder.write("tokenwatch.toml", format!("[rules]\npaths = [\"rules.yml\"]\nshadow = {shadow}\n"));
+        folder.run(&["replay", "--config", "tokenwatch.toml", "--format", "json", "events.jsonl"]).expect_code(0)
+    };
+    let (plain, shadowed) = (replay("false"), replay("true"));
+    assert!(!plain.stdout().contains("shadow") && !plain.stderr().contains("shadow"), "nobody asked for it");
+    let marked = plain.stdout().replace(r#""truncated":false,"#, r#""truncated":false,"shadow":true,"#);
+    assert_eq!(shadowed.stdout(), marked, "the same alert, its id included");
+    let summary = summary(shadowed.stderr());
+    assert_eq!((&summary["alerts"], &summary["shadow_alerts"]), (&json!(0), &json!(1)));
+    assert_eq!((&summary["rules"][0]["shadow"], &summary["rules"][0]["alerts"]), (&json!(true), &json!(1)));
 }

@@ -36,6 +36,7 @@ pub struct Deployment<'a> {
     kafka: String,
     sections: String,
     rules: Vec<String>,
+    rule_settings: String,
 }
 
 impl<'a> Deployment<'a> {
@@ -64,6 +65,7 @@ impl<'a> Deployment<'a> {
             kafka: String::new(),
             sections: String::new(),
             rules: RULES.map(str::to_owned).to_vec(),
+            rule_settings: String::new(),
         }
     }
 
@@ -85,6 +87,12 @@ impl<'a> Deployment<'a> {
         self
     }
 
+    /// Runs rules on trial in shadow, their alerts in a topic of this name.
+    pub fn shadow(mut self, topic: &str) -> Self {
+        self.rule_settings.push_str("shadow = true\n");
+        self.kafka("shadow_topic", &format!("{topic:?}"))
+    }
+
     /// Adds a section of the configuration, as TOML writes it.
     pub fn section(mut self, text: &str) -> Self {
         self.sections.push_str(text);
@@ -104,11 +112,11 @@ impl<'a> Deployment<'a> {
 
     /// The same for brokers elsewhere.
     pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
-        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, rules, .. } = self;
+        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, rules, rule_settings, .. } = self;
         let text = format!(
             "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
              dead_letter_topic = {dead_letters:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
-             [rules]\npaths = {rules:?}\n[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
+             [rules]\npaths = {rules:?}\n{rule_settings}[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
         );
         let path = self.at("tokenwatch.toml");
         std::fs::write(&path, text).expect("the folder can be written");

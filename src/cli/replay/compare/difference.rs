@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::detect::Timestamp;
-use crate::detect::alert::Group;
+use crate::detect::alert::{Group, is_false};
 use crate::detect::rule::compiled::{Level, PlainNumber};
 use crate::detect::rule::{Rule, RuleSet};
 
@@ -72,6 +72,9 @@ pub(super) struct Facts {
     pub(super) id: Uuid,
     pub(super) time: Timestamp,
     pub(super) level: Level,
+    /// Left out if not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) shadow: bool,
     pub(super) observed: Option<PlainNumber>,
     pub(super) summary: String,
 }
@@ -83,13 +86,15 @@ impl Facts {
             id: alert.id,
             time: alert.time,
             level: alert.rule.level,
+            shadow: alert.shadow,
             observed: alert.observed,
             summary: alert.summary.clone(),
         }
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        (self.time, self.level, self.observed) == (other.time, other.level, other.observed)
+        let compared = |facts: &Self| (facts.time, facts.level, facts.shadow, facts.observed);
+        compared(self) == compared(other)
     }
 }
 

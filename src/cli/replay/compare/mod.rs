@@ -63,7 +63,7 @@ pub(super) fn run(
     config: &Config,
     format: Format,
 ) -> Result<(), Failure> {
-    let sides = (rules::load(old, config)?, rules::load(new, config)?);
+    let sides = (rules::load(old, config)?.rules, rules::load(new, config)?.rules);
     let databases = Databases::open(&config.geo)?;
     let replayed = replay(sides, inputs, config, databases.places())?;
     let comparison = difference::compare(&replayed);

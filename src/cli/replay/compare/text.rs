@@ -97,5 +97,10 @@ fn changed(old: &Facts, new: &Facts) -> String {
     if old.level != new.level {
         parts.push(format!("level {} -> {}", old.level.name(), new.level.name()));
     }
+    match (old.shadow, new.shadow) {
+        (true, false) => parts.push("out of shadow".to_owned()),
+        (false, true) => parts.push("into shadow".to_owned()),
+        _ => {}
+    }
     parts.join(", ")
 }

@@ -44,7 +44,7 @@ fn generated_events_are_valid_in_either_form() {
 /// A rule of every type that fires on the second of two logins a minute apart, in two places.
 fn rules_of_every_type() -> String {
     let mut text = String::from(
-        "name: e\ngenerate: true\ndetection: {s: {event.action: login}, condition: s}\n---\n\
+        "name: e\nstatus: experimental\ngenerate: true\ndetection: {s: {event.action: login}, condition: s}\n---\n\
          name: never\ndetection: {s: {event.action: never}, condition: s}\n",
     );
     for kind in CORRELATIONS.into_iter().chain(ANOMALIES) {
@@ -68,7 +68,8 @@ fn rules_of_every_type() -> String {
 #[test]
 fn alerts_of_every_type_are_valid_and_say_nothing_that_the_schema_does_not_know() {
     let text = rules_of_every_type();
-    let compiled = compile(&[Source { path: "a.yml", text: &text }], &Options::default()).expect("the rules are right");
+    let options = Options { shadow: true, ..Options::default() };
+    let compiled = compile(&[Source { path: "a.yml", text: &text }], &options).expect("the rules are right");
     let rules = Arc::new(compiled.rules);
     let mut pipeline = Pipeline::new(Arc::clone(&rules), &Settings::default());
     let mut partition = pipeline.partition([0; 4]);

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Source;
+use super::Context;
 use super::graph::Graph;
 use super::lower::Lowered;
 use super::names;
 use super::version::{self, Essence};
 use crate::detect::fields::FieldTable;
 use crate::detect::matcher::{Detection, Matcher};
-use crate::detect::rule::compiled::{Grouping, Input, LabelledInput, Role, Rule, RuleHeader, RuleNotes, RuleSet};
+use crate::detect::rule::compiled::{Grouping, Input, LabelledInput, Role, Rule, RuleHeader, RuleNotes, RuleSet, Status};
 use crate::detect::rule::condition::ConditionText;
 use crate::detect::rule::document::{Body, Document, Spanned};
 use crate::detect::rule::logic::Logic;
@@ -18,14 +18,14 @@ use crate::detect::time::Span;
 
 /// Assembles documents that were found to be without error.
 pub(super) fn rule_set(
-    sources: &[Source<'_>],
+    context: &Context<'_>,
     documents: &[Document],
     graph: &Graph,
     fields: FieldTable,
     detections: &[Lowered],
 ) -> RuleSet {
     let mut assembly = Assembly {
-        sources,
+        context,
         documents,
         graph,
         fields,
@@ -59,7 +59,7 @@ pub(super) fn rule_set(
 }
 
 struct Assembly<'a> {
-    sources: &'a [Source<'a>],
+    context: &'a Context<'a>,
     documents: &'a [Document],
     graph: &'a Graph,
     fields: FieldTable,
@@ -127,6 +127,7 @@ impl Assembly<'_> {
             header: Arc::new(header(document, logic.kind(), &canonical)),
             depth: self.graph.depth[index],
             alerts: self.graph.alerts[index],
+            shadow: self.context.options.shadow && document.header.status.is_some_and(Status::is_on_trial),
             inputs,
             keyspace,
             timespan: parts.timespan,
@@ -176,7 +177,7 @@ impl Assembly<'_> {
 
     fn notes(&self, document: &Document) -> RuleNotes {
         RuleNotes {
-            file: self.sources[document.file].path.to_owned(),
+            file: self.context.sources[document.file].path.to_owned(),
             line: document.at.line,
             status: document.header.status,
             fields: document.header.notes.clone(),

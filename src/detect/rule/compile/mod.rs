@@ -44,6 +44,8 @@ pub struct Options {
     pub sources: Vec<LogSource>,
     /// How long state is kept where it is stored, if that is bounded; a longer window gets a warning.
     pub state_kept_max: Option<Span>,
+    /// Whether rules that are on trial run in shadow: those whose [`super::Status`] says so.
+    pub shadow: bool,
 }
 
 /// Rules that run, and what is odd about them.
@@ -78,7 +80,7 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
     });
     if let Some((table, detections)) = lowered.filter(|_| context.is_valid()) {
         reach::check(&documents, &graph, &table, &detections, &mut context);
-        let rules = assemble::rule_set(sources, &documents, &graph, table, &detections);
+        let rules = assemble::rule_set(&context, &documents, &graph, table, &detections);
         return Ok(Compiled { rules, warnings: context.into_problems() });
     }
     Err(context.into_problems())

@@ -249,3 +249,23 @@ fn a_rule_for_no_known_source_is_warned_of() {
     assert!(!warned(vec![LogSource::native(), LogSource::default()]));
     assert!(!warned(Vec::new()));
 }
+
+#[test]
+fn rules_on_trial_run_in_shadow_where_that_is_asked_for() {
+    let in_shadow = |status: &str, shadow: bool| {
+        let text = format!("name: e\n{status}\ndetection: {{s: {{a: 1}}, condition: s}}\n");
+        let options = Options { shadow, ..Options::default() };
+        let compiled = compile(&[Source { path: "rules.yml", text: &text }], &options).expect("the rules are right");
+        compiled.rules.rules[0].shadow
+    };
+    for (status, expected) in [
+        ("status: experimental", true),
+        ("status: test", true),
+        ("status: stable", false),
+        ("status: deprecated", false),
+        ("status: unsupported", false),
+        ("", false),
+    ] {
+        assert_eq!((in_shadow(status, true), in_shadow(status, false)), (expected, false), "{status}");
+    }
+}
