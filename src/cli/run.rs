@@ -190,7 +190,11 @@ async fn watch(
     for database in databases.describe() {
         info!("{database} is in force");
     }
-    info!(group = config.kafka.group_id, topics = config.kafka.topics.join(" "), "watching: {count}{shadowed}, {workers}");
+    info!(
+        group = config.kafka.group_id,
+        topics = config.kafka.topics.join(" "),
+        "watching: {count}{shadowed}, {workers}"
+    );
     let renewing = tokio::spawn(geo::watch(databases, workplace.places));
     let target = reload::Target { in_force: workplace.rules, views: Arc::clone(views) };
     let reloading = tokio::spawn(reload::watch(config.clone(), fingerprint, target, hangup));

@@ -168,8 +168,7 @@ impl KafkaSettings {
 
     /// The settings that name the topics which the service writes to, and the topics.
     fn outputs(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let always =
-            [("kafka.alerts_topic", &self.alerts_topic), ("kafka.dead_letter_topic", &self.dead_letter_topic)];
+        let always = [("kafka.alerts_topic", &self.alerts_topic), ("kafka.dead_letter_topic", &self.dead_letter_topic)];
         always.into_iter().chain(self.shadow_topic.iter().map(|topic| ("kafka.shadow_topic", topic)))
     }
 

@@ -26,9 +26,9 @@ use crate::http::Views;
 use crate::kafka::{EmbeddedBroker, Tail};
 use crate::telemetry;
 
-use super::run::{Instance, Signals, control_plane};
 use super::Failure;
 use super::rules::{self, Fingerprint, Loaded};
+use super::run::{Instance, Signals, control_plane};
 
 use feeder::Feeder;
 use scoreboard::Scoreboard;

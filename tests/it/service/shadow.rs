@@ -9,7 +9,7 @@ use crate::support::kafka::{self, Isolation, Received};
 use crate::support::net;
 
 /// A rule on trial that fires at two refreshes and at each one more, and two that are trusted: one beside it, and one
-/// over its firings.
+/// over its firings, which lets it alert all the same.
 fn rules(status: &str) -> String {
     format!(
         "title: Refreshed
@@ -20,7 +20,6 @@ detection: {{selection: {{event.action: token.refreshed}}, condition: selection}
 title: Trial
 name: trial
 status: {status}
-generate: true
 correlation: {{type: event_count, rules: [refreshed], group-by: [jwt.sub], timespan: 10m, condition: {{gte: 2}}}}
 tokenwatch: {{suppress: 0s}}
 ---
@@ -31,6 +30,7 @@ correlation: {{type: event_count, rules: [refreshed], group-by: [jwt.sub], times
 ---
 title: Over it
 name: over_it
+generate: true
 correlation: {{type: event_count, rules: [trial], group-by: [jwt.sub], timespan: 10m, condition: {{gte: 2}}}}
 "
     )
@@ -61,7 +61,12 @@ fn answer(instance: &Instance, path: &str) -> Value {
 
 #[track_caller]
 fn recent(instance: &Instance, path: &str) -> Vec<Value> {
-    answer(instance, path)["alerts"].as_array().expect("a list").iter().map(|alert| alert["rule"]["name"].clone()).collect()
+    answer(instance, path)["alerts"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|alert| alert["rule"]["name"].clone())
+        .collect()
 }
 
 #[test]
@@ -83,10 +88,14 @@ fn a_rule_on_trial_alerts_apart_and_goes_on_where_it_was_once_it_is_trusted() {
 
     let metrics = instance.metrics();
     let on_trial = metrics.sum("tokenwatch_shadow_alerts_total", &[("rule", "trial")]);
-    assert_eq!((on_trial.to_string(), metrics.sum("tokenwatch_alerts_total", &[]).to_string()), ("2".into(), "2".into()));
+    assert_eq!(
+        (on_trial.to_string(), metrics.sum("tokenwatch_alerts_total", &[]).to_string()),
+        ("2".into(), "2".into())
+    );
     assert_eq!(metrics.sum("tokenwatch_rule_firings_total", &[("rule", "trial")]).to_string(), "2");
     let view = answer(&instance, "/api/v1/rules");
-    let marks: Vec<_> = view["rules"].as_array().expect("rules").iter().map(|rule| (&rule["name"], &rule["shadow"])).collect();
+    let marks: Vec<_> =
+        view["rules"].as_array().expect("rules").iter().map(|rule| (&rule["name"], &rule["shadow"])).collect();
     assert_eq!(marks[0], (&"trial".into(), &Value::Bool(true)), "{view}");
     assert!(marks[1..].iter().all(|(_, mark)| mark.is_null()), "{view}");
     assert_eq!(recent(&instance, "/api/v1/alerts?shadow=true"), ["trial", "trial"]);
@@ -97,7 +106,11 @@ fn a_rule_on_trial_alerts_apart_and_goes_on_where_it_was_once_it_is_trusted() {
     instance.running.wait_for_stderr("the reload", PATIENCE, |text| text.contains("3 rules in force;").then_some(()));
     deployment.produce(refreshes[3..4].to_vec());
     let alerts = deployment.wait_for_alerts(3);
-    assert!(told(&alerts).contains(&("trial".into(), "4".into(), false)), "three before and one after: {:?}", told(&alerts));
+    assert!(
+        told(&alerts).contains(&("trial".into(), "4".into(), false)),
+        "three before and one after: {:?}",
+        told(&alerts)
+    );
     assert_eq!(broker.read(&shadow, Isolation::Committed).len(), 2);
     let log = instance.stop();
     assert!(log.stderr().contains("3 rules, 1 of them in shadow"), "{}", log.stderr());

@@ -10,7 +10,9 @@ use super::names;
 use super::version::{self, Essence};
 use crate::detect::fields::FieldTable;
 use crate::detect::matcher::{Detection, Matcher};
-use crate::detect::rule::compiled::{Grouping, Input, LabelledInput, Role, Rule, RuleHeader, RuleNotes, RuleSet, Status};
+use crate::detect::rule::compiled::{
+    Grouping, Input, LabelledInput, Role, Rule, RuleHeader, RuleNotes, RuleSet, Status,
+};
 use crate::detect::rule::condition::ConditionText;
 use crate::detect::rule::document::{Body, Document, Spanned};
 use crate::detect::rule::logic::Logic;
