@@ -126,3 +126,42 @@ fn refuse(refusal: &Refusal, views: &Views) {
     views.metrics.count_reload(Reload::Failure);
     views.rules.refused(refusal);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn rule(threshold: u32) -> String {
+        format!(
+            "title: E\nname: e\ndetection: {{s: {{a: 1}}, condition: s}}\n---\ntitle: C\nname: c\ncorrelation: {{type: \
+             event_count, rules: [e], timespan: 5m, condition: {{gte: {threshold}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_change_since_the_start_counts_when_two_looks_agree() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rules.yml");
+        let write = |text: &str| fs::write(&path, text).expect("a file");
+        let mut config = Config::default();
+        config.rules.paths = vec![path.clone()];
+        write(&rule(2));
+        let in_force = rules::load(&config.rules.paths, &config).expect("valid").fingerprint;
+        let mut unchanged = Watched::new(config.clone(), in_force);
+        assert!(unchanged.look(false).is_none() && unchanged.look(false).is_none());
+
+        write(&rule(3));
+        let mut watched = Watched::new(config, in_force);
+        assert!(watched.look(false).is_none(), "it may still be written");
+        assert!(watched.look(false).is_some_and(|found| found.is_ok()));
+        assert!(watched.look(false).is_none(), "once");
+        assert!(watched.look(true).is_some(), "asked for");
+
+        write("title: [");
+        assert!(watched.look(false).is_none());
+        assert!(watched.look(false).is_some_and(|found| found.is_err()));
+        assert!(watched.look(false).is_none(), "told once");
+    }
+}

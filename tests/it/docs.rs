@@ -1,13 +1,17 @@
 //! The examples of the pages: they compile clean, and their tests pass.
 //!
 //! A fenced block whose first line says `file=FOLDER/NAME` is that file. Each folder is checked and tested on its own; one
-//! with a block that says `check=FOLDER` is wrong on purpose, and that block is what `check` prints.
+//! with a block that says `check=FOLDER` is wrong on purpose, and that block is what `check` prints. The commands of a block
+//! that says `run` (lines that begin with `$`) are run beside the folders, and print what stands below them; `…` stands for
+//! what is left out of a line.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use regex::Regex;
 use tempfile::TempDir;
 
 use crate::support::process::{Finished, run, tokenwatch};
@@ -73,6 +77,40 @@ fn in_folder(root: &Path, arguments: &[&str]) -> Finished {
     run(command, PATIENCE)
 }
 
+/// The blocks with commands to run.
+fn commands(page: &str) -> Vec<Block> {
+    let mut blocks = blocks(page);
+    blocks.retain(|block| block.info.split_whitespace().any(|word| word == "run"));
+    blocks
+}
+
+/// Runs the commands of a page, in order, and compares what they print on standard output.
+#[track_caller]
+fn run_commands(page: &str, root: &Path) {
+    let program = Path::new(env!("CARGO_BIN_EXE_tokenwatch")).parent().expect("a folder");
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    for block in commands(page) {
+        let (before, commands) = block.text.split_once("$ ").expect("a command");
+        assert_eq!(before, "", "{page}:{}: output without a command", block.line);
+        for command in commands.split("\n$ ") {
+            let (line, expected) = command.split_once('\n').unwrap_or((command, ""));
+            let mut shell = Command::new("sh");
+            shell.args(["-c", line]).env("PATH", &path).current_dir(root);
+            let printed = run(shell, PATIENCE).expect_code(0);
+            let (lines, told) = (printed.stdout().trim_end().lines(), expected.trim_end().lines());
+            let as_told = lines.clone().count() == told.clone().count()
+                && lines.zip(told).all(|(line, told)| is_told(line.trim_end(), told));
+            assert!(as_told, "{page}:{}: {line} prints\n{}", block.line, printed.stdout());
+        }
+    }
+}
+
+/// True if a line is what is told of it, where `…` stands for anything.
+fn is_told(line: &str, told: &str) -> bool {
+    let pattern: Vec<_> = told.split('…').map(regex::escape).collect();
+    Regex::new(&format!("^{}$", pattern.join(".*"))).expect("escaped").is_match(line)
+}
+
 /// Runs the examples of a page, and says how many folders there were.
 #[track_caller]
 fn hold(page: &str) -> usize {
@@ -92,12 +130,14 @@ fn hold(page: &str) -> usize {
         assert!(checked.stderr().contains("0 errors, 0 warnings"), "{page}: {folder}: {}", checked.stdout());
         in_folder(root.path(), &["test", "--require-coverage", folder]).expect_code(0);
     }
+    run_commands(page, root.path());
     folders.len()
 }
 
 #[test]
 fn the_examples_of_the_guide_work() {
-    assert!(hold("docs/rules.md") >= 14);
+    assert!(hold("docs/rules.md") >= 15);
+    assert!(commands("docs/rules.md").len() >= 3);
 }
 
 #[test]

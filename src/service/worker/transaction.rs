@@ -156,18 +156,17 @@ impl<T: Transport> Worker<T> {
         self.views.metrics.observe_commit(self.transport.now() - self.commit_begun);
         let wall = self.transport.wall();
         for output in self.ledger.committed() {
-            match output.destination() {
-                Destination::Alerts => {
-                    if let Some(caused_at) = output.caused_at() {
-                        let latency_ms = wall.since(caused_at).millis();
-                        self.views.metrics.observe_alert_latency(Duration::from_millis(latency_ms.unsigned_abs()));
-                    }
-                    published(&output).map(|alert| self.views.alerts.push(alert));
-                }
-                Destination::ShadowAlerts => {
-                    published(&output).map(|alert| self.views.shadow_alerts.push(alert));
-                }
-                Destination::DeadLetters => {}
+            let (recent, is_answered) = match output.destination() {
+                Destination::Alerts => (&self.views.alerts, true),
+                Destination::ShadowAlerts => (&self.views.shadow_alerts, false),
+                Destination::DeadLetters => continue,
+            };
+            if let Some(caused_at) = output.caused_at().filter(|_| is_answered) {
+                let latency_ms = wall.since(caused_at).millis();
+                self.views.metrics.observe_alert_latency(Duration::from_millis(latency_ms.unsigned_abs()));
+            }
+            if let Some(published) = published(&output) {
+                recent.push(published);
             }
         }
     }
