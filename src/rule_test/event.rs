@@ -100,6 +100,8 @@ fn flatten(entries: &[Entry], prefix: &str, fields: &mut Fields) -> Result<(), F
 pub(super) fn read(node: &Node, defaults: &Fields, reporter: &mut Reporter<'_>) -> Option<(Series, Fields)> {
     let section = reporter.check(Section::of(node, "an entry of events"))?;
     section.refuse_unknown(reporter, &KEYS);
+    // What stands under a key that was meant to be another may be what it seems to lack.
+    let is_whole = section.entries.iter().all(|entry| KEYS.contains(&entry.key.text.as_str()));
     let at = section.require(reporter, "at", moment::read);
     let every = section.read(reporter, "every", moment::read);
     let repeat = section.read(reporter, "repeat", |node, key| reader::count(node, key, 1, EVENTS_MAX));
@@ -119,7 +121,7 @@ pub(super) fn read(node: &Node, defaults: &Fields, reporter: &mut Reporter<'_>) 
         delay: delay.map_or(Span::ZERO, |delay| delay.value),
         fields: own.over(defaults),
     };
-    Some((series, own))
+    is_whole.then_some((series, own))
 }
 
 impl Series {
