@@ -39,7 +39,7 @@ pub(super) fn definitions() -> Json {
         },
         "filter": {
             "type": "object",
-            "properties": { "condition": condition(), "rules": reference("rules") },
+            "properties": { "condition": condition(), "rules": explained(reference("rules"), "Detections by name or id; any stands for all that declare this logsource.") },
             "required": ["condition", "rules"],
             "additionalProperties": reference("search"),
         },

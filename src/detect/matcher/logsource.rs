@@ -18,6 +18,15 @@ impl LogSource {
         Self { product: Some("jwt".into()), service: None, category: Some("audit".into()) }
     }
 
+    /// True if the other declares all that this one does, and the same.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let agree = |ours: &Option<Box<str>>, theirs: &Option<Box<str>>| ours.is_none() || ours == theirs;
+        agree(&self.product, &other.product)
+            && agree(&self.service, &other.service)
+            && agree(&self.category, &other.category)
+    }
+
     /// True unless the two declare different values for one of the three.
     #[must_use]
     pub fn admits(&self, other: &Self) -> bool {

@@ -1,9 +1,10 @@
 //! Who refers to whom: inputs, filters, depth, circles, and who alerts.
 
 use super::Context;
+use super::lower;
 use super::names::Names;
 use crate::detect::rule::compiled::Role;
-use crate::detect::rule::document::{Body, Document, Window};
+use crate::detect::rule::document::{Body, Document, Filter, Targets, Window};
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::Spot;
 
@@ -46,14 +47,17 @@ impl Graph {
         for (index, document) in documents.iter().enumerate() {
             match &document.body {
                 Some(Body::Window(window)) => graph.window(index, document, window, names, context),
-                Some(Body::Filter(filter)) => {
-                    for rule in &filter.rules {
-                        match names.resolve(rule) {
-                            Ok(target) => graph.filter(index, target, rule.at, documents, context),
-                            Err(fault) => report_any(fault, document, context),
+                Some(Body::Filter(filter)) => match &filter.targets {
+                    Targets::Any(_) => graph.filter_any(index, filter, documents),
+                    Targets::Named(rules) => {
+                        for rule in rules {
+                            match names.resolve(rule) {
+                                Ok(target) => graph.filter(index, target, rule.at, documents, context),
+                                Err(fault) => report_any(fault, document, context),
+                            }
                         }
                     }
-                }
+                },
                 Some(Body::Detection(_)) | None => {}
             }
         }
@@ -95,6 +99,14 @@ impl Graph {
                 }
             }
             self.aliases[index].push((alias.name.clone(), fields));
+        }
+    }
+
+    fn filter_any(&mut self, index: usize, filter: &Filter, documents: &[Document]) {
+        for (filters, document) in self.filters.iter_mut().zip(documents) {
+            if lower::applies(filter, document) {
+                filters.push(index);
+            }
         }
     }
 

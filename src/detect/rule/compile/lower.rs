@@ -14,7 +14,8 @@ use crate::detect::matcher::{
 };
 use crate::detect::rule::compiled::Filtered;
 use crate::detect::rule::document::{
-    Body, Condition, Detection, Document, FieldSearch, Filter, LogSourceText, Operator, Quantifier, Search, shown,
+    Body, Condition, Detection, Document, FieldSearch, Filter, LogSourceText, Operator, Quantifier, Search, Targets,
+    shown,
 };
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
@@ -61,10 +62,15 @@ pub(super) fn detections(
     lowered
 }
 
-/// True unless a filter is for other events than the detection that it names.
+/// True unless a filter is for other events than the detection. One that names its detections need not repeat all that
+/// they declare, nor they what it does; one for any detection is for those that declare what it declares.
 pub(super) fn applies(filter: &Filter, document: &Document) -> bool {
     let Some(Body::Detection(detection)) = &document.body else { return false };
-    logsource(&filter.detection.logsource).admits(&logsource(&detection.logsource))
+    let (ours, theirs) = (logsource(&filter.detection.logsource), logsource(&detection.logsource));
+    match filter.targets {
+        Targets::Any(_) => ours.contains(&theirs),
+        Targets::Named(_) => ours.admits(&theirs),
+    }
 }
 
 fn name<'d>(documents: &'d [Document], lowered: &Lowered) -> &'d str {

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::lower::{self, Lowered};
 use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::{Expr, Test};
-use crate::detect::rule::document::{Body, Document, Spanned};
+use crate::detect::rule::document::{Body, Document, Filter, Spanned, Targets};
 use crate::detect::rule::problem::{Code, Fault};
 
 /// Warns of the traps in a set.
@@ -118,6 +118,13 @@ impl Reach<'_> {
 
     /// A filter is for the events of its logsource; elsewhere it has nothing to exclude.
     fn filters(&self, context: &mut Context<'_>) {
+        for (index, document) in self.documents.iter().enumerate() {
+            let Some(Body::Filter(Filter { targets: Targets::Any(at), .. })) = &document.body else { continue };
+            if self.graph.filters.iter().flatten().all(|filter| *filter != index) {
+                let fault = Fault::new(Code::FilterLogsource, *at, "no detection has the filter's logsource");
+                context.report(document, fault.hint("any means those that declare all that the filter declares"));
+            }
+        }
         for (index, filters) in self.graph.filters.iter().enumerate() {
             for filter in filters {
                 let document = &self.documents[*filter];

@@ -12,7 +12,7 @@ mod tests;
 mod window;
 
 use crate::detect::rule::problem::{Code, Fault, Problem};
-use crate::detect::rule::yaml::{self, Node, Spot};
+use crate::detect::rule::yaml::{self, Data, Node, Spot};
 
 pub(crate) use super::reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use condition::Condition;
@@ -51,11 +51,19 @@ pub(crate) enum Body {
     Filter(Filter),
 }
 
-/// What excludes events from the detections that it names.
+/// What excludes events from detections.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    pub(crate) rules: Vec<Spanned<String>>,
+    pub(crate) targets: Targets,
     pub(crate) detection: Detection,
+}
+
+/// What a filter is for.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    /// `rules: any`: every detection with the filter's logsource.
+    Any(Spot),
+    Named(Vec<Spanned<String>>),
 }
 
 /// The documents of one file. False if some of it could not be read at all, so that names may be missing.
@@ -112,6 +120,14 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
 
 fn filter(document: &Section<'_>, node: &Node, reporter: &mut Reporter<'_>) -> Option<Filter> {
     let section = reporter.check(Section::of(node, "filter"))?;
-    let rules = section.require(reporter, "rules", reader::some_texts).unwrap_or_default();
-    Some(Filter { rules, detection: detection::read_filter(document, &section, reporter) })
+    let targets = section.require(reporter, "rules", targets).unwrap_or_else(|| Targets::Named(Vec::new()));
+    Some(Filter { targets, detection: detection::read_filter(document, &section, reporter) })
+}
+
+/// The word stands alone: in a list it is the name of a rule.
+fn targets(node: &Node, key: &str) -> Result<Targets, Fault> {
+    match &node.data {
+        Data::Text(text) if text.text.eq_ignore_ascii_case("any") => Ok(Targets::Any(node.at)),
+        _ => reader::some_texts(node, key).map(Targets::Named),
+    }
 }

@@ -269,3 +269,36 @@ fn rules_on_trial_run_in_shadow_where_that_is_asked_for() {
         assert_eq!((in_shadow(status, true), in_shadow(status, false)), (expected, false), "{status}");
     }
 }
+
+#[test]
+fn a_filter_of_any_rule_is_for_those_that_declare_its_logsource() {
+    let detection = |name: &str, logsource: &str| {
+        format!(
+            "title: {name}\nname: {name}\nlogsource: {{{logsource}}}\ndetection: {{s: {{a: 1}}, condition: s}}\n---\n"
+        )
+    };
+    let rules = detection("audit", "product: jwt, category: audit")
+        + &detection("jwt", "product: jwt")
+        + &detection("other", "category: audit, service: gateway")
+        + &detection("undeclared", "");
+    let matching = |logsource: &str, targets: &str| {
+        let filter = format!(
+            "title: f\nlogsource: {{{logsource}}}\nfilter: {{rules: {targets}, mine: {{b: 2}}, condition: not mine}}\n"
+        );
+        let compiled = one(&format!("{rules}{filter}"));
+        let warned = compiled.warnings.iter().filter(|warning| warning.code == Code::FilterLogsource).count();
+        (matches(&compiled.rules, &[("a", Value::text("1")), ("b", Value::text("2"))]), warned)
+    };
+    let without = |filtered: &[&str]| {
+        let all = ["audit", "jwt", "other", "undeclared"];
+        all.into_iter().filter(|name| !filtered.contains(name)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(matching("product: jwt, category: audit", "any"), (without(&["audit"]), 0));
+    assert_eq!(matching("product: jwt", "Any"), (without(&["audit", "jwt"]), 0));
+    assert_eq!(matching("", "any"), (without(&["audit", "jwt", "other", "undeclared"]), 0));
+    assert_eq!(matching("product: nobody", "any"), (without(&[]), 1));
+    // By name a filter need not say what the rule does, nor the rule what it says.
+    assert_eq!(matching("product: jwt, category: audit", "[jwt, undeclared]"), (without(&["jwt", "undeclared"]), 0));
+    let named = "title: f\nfilter: {rules: [any], mine: {b: 2}, condition: not mine}\n";
+    assert_eq!(errors(named).len(), 1, "in a list it is a name");
+}
