@@ -112,7 +112,7 @@ fn refused(slot: Slot, test: &Test, values: &[Value<'_>], fields: &FieldTable) -
 /// What a test asks, in words that follow `is not` or stand for themselves.
 fn wanted(test: &Test, fields: &FieldTable) -> String {
     match test {
-        Test::Text(pattern) => pattern.literal().map_or_else(|| pattern.to_string(), str::to_owned),
+        Test::Text(pattern) => pattern.spelled(),
         Test::Number(number) => number.canonical.to_string(),
         test => test.canonical(fields),
     }

@@ -121,6 +121,7 @@ impl fmt::Display for Coverage {
             writeln!(f, "  {GAP}{missing}{GAP:#} ({file}:{line})")?;
         }
         let whole = self.rules.len() - self.gaps().count();
-        writeln!(f, "{whole} of {} have both a firing and a quiet test", super::counted(self.rules.len(), "rule"))
+        let have = if whole == 1 || self.rules.len() == 1 { "has" } else { "have" };
+        writeln!(f, "{whole} of {} {have} both a firing and a quiet test", super::counted(self.rules.len(), "rule"))
     }
 }

@@ -119,6 +119,27 @@ impl Pattern {
         }
     }
 
+    /// As a rule writes it, with its wildcards; folded unless it is cased.
+    #[must_use]
+    pub fn spelled(&self) -> String {
+        match &self.shape {
+            Shape::Anything => "*".to_owned(),
+            Shape::Equals(text) => text.to_string(),
+            Shape::StartsWith(text) => format!("{text}*"),
+            Shape::EndsWith(text) => format!("*{text}"),
+            Shape::Contains(text) => format!("*{text}*"),
+            Shape::Glob(pieces) => pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => text.as_str(),
+                    Piece::AnyOne => "?",
+                    Piece::AnyMany => "*",
+                    Piece::Dash => "-",
+                })
+                .collect(),
+        }
+    }
+
     /// The longest text that every match has in it, and whether it is the whole of it. Folded unless the pattern is
     /// cased; none if every text can match.
     pub(super) fn needle(&self) -> Option<(&str, bool)> {

@@ -242,6 +242,10 @@ codes! {
         LevelWithoutTags = "level-without-tags",
         /// Almost a field of the audit event.
         UnknownField = "unknown-field",
+        /// Almost a value that the audit event gives a field.
+        UnknownValue = "unknown-value",
+        /// Almost a logsource.
+        UnknownLogsource = "unknown-logsource",
     }
 }
 

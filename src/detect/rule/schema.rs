@@ -2,6 +2,8 @@
 //!
 //! Not a limit: events keep every field, and rules may use any.
 
+use super::reader::near;
+
 /// A field of the audit event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
@@ -90,6 +92,34 @@ pub(crate) const FIELDS: [Field; 44] = [
 /// The first parts of names that the format alone gives out: an unknown field under them is a slip.
 const OWN: [&str; 3] = ["authz.", "jwt.", "token."];
 
+/// What `event.action` can be.
+const ACTIONS: [&str; 8] = [
+    "login",
+    "logout",
+    "token.issued",
+    "token.refreshed",
+    "token.validated",
+    "token.introspected",
+    "token.revoked",
+    "request",
+];
+/// What `event.outcome` can be.
+const OUTCOMES: [&str; 3] = ["success", "failure", "unknown"];
+
+/// What to write instead of a value that a field of the event never has. Of actions only what is nearly one is told: a
+/// source may have actions of its own.
+pub(crate) fn meant_value(field: &str, value: &str) -> Option<String> {
+    let is_known = |known: &[&str]| known.iter().any(|one| one.eq_ignore_ascii_case(value));
+    let is_pattern = value.contains(['*', '?', '\\', '%']);
+    match field {
+        "event.action" if !is_known(&ACTIONS) && !is_pattern => {
+            near(value, ACTIONS, (value.len() / 3).clamp(1, 2)).map(|action| format!("did you mean \"{action}\"?"))
+        }
+        "event.outcome" if !is_known(&OUTCOMES) && !is_pattern => Some("write success, failure or unknown".to_owned()),
+        _ => None,
+    }
+}
+
 /// The known field that an unknown one was probably meant to be.
 pub(crate) fn meant(field: &str) -> Option<&'static str> {
     let paths = || FIELDS.iter().map(|field| field.path);
@@ -111,6 +141,25 @@ pub(crate) fn meant(field: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_are_nearly_right_are_told_from_those_of_a_source() {
+        let meant = |field: &str, value: &str| meant_value(field, value).is_some();
+        assert_eq!(meant_value("event.action", "token.validate"), Some("did you mean \"token.validated\"?".to_owned()));
+        for (field, value) in [("event.action", "logn"), ("event.outcome", "fail"), ("event.outcome", "succes")] {
+            assert!(meant(field, value), "{field} {value}");
+        }
+        for (field, value) in [
+            ("event.action", "Login"),
+            ("event.action", "password.reset"),
+            ("event.action", "token.*"),
+            ("event.outcome", "FAILURE"),
+            ("event.outcome", "fail*"),
+            ("event.reason", "expird"),
+        ] {
+            assert!(!meant(field, value), "{field} {value}");
+        }
+    }
 
     #[test]
     fn slips_are_told_from_other_fields() {

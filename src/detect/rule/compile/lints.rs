@@ -3,8 +3,9 @@
 //! Not those that show only once rules are joined: they are in `reach`.
 
 use super::Context;
+use crate::detect::matcher::TextRelation;
 use crate::detect::rule::document::{
-    Body, Condition, Detection, Document, FieldSearch, Filter, Operator, Search, Window,
+    Body, Condition, Detection, Document, FieldSearch, Filter, Operator, Search, Window, clip,
 };
 use crate::detect::rule::logic::Logic;
 use crate::detect::rule::problem::{Code, Fault};
@@ -45,8 +46,7 @@ fn of_filter(filter: &Filter) -> Option<Fault> {
 
 fn of_detection(detection: &Detection) -> Vec<Fault> {
     let mut faults = Vec::new();
-    // Rules for other products have fields of their own.
-    let is_ours = detection.logsource.product.as_deref().is_none_or(|product| product.eq_ignore_ascii_case("jwt"));
+    let is_ours = detection.logsource.is_native();
     for selection in &detection.selections {
         if let Some(search) = &selection.search {
             of_search(search, is_ours, &mut faults);
@@ -65,6 +65,9 @@ fn of_search(search: &Search, is_ours: bool, faults: &mut Vec<Fault>) {
     let Some(name) = field.field.as_deref() else { return };
     if is_ours {
         faults.extend(unknown_field(name, field.at));
+        if matches!(field.plan.operator, Operator::Text(TextRelation::Equals)) && field.plan.encodings.is_empty() {
+            faults.extend(field.values.iter().filter_map(|value| unknown_value(name, value)));
+        }
     }
     if matches!(field.plan.operator, Operator::Text(_)) {
         faults.extend(any_case(name, field));
@@ -77,6 +80,12 @@ fn unknown_field(name: &str, at: Spot) -> Option<Fault> {
     let message = format!("the event has no field \"{name}\"");
     let at = at.part(0, name.chars().count());
     Some(Fault::new(Code::UnknownField, at, message).hint(format!("did you mean \"{meant}\"?")))
+}
+
+fn unknown_value(name: &str, value: &Node) -> Option<Fault> {
+    let hint = schema::meant_value(name, value.as_text()?)?;
+    let message = format!("{name} has no value \"{}\" in the audit event", clip(value.as_text()?));
+    Some(Fault::new(Code::UnknownValue, value.at, message).hint(hint))
 }
 
 fn any_case(name: &str, field: &FieldSearch) -> Option<Fault> {

@@ -1,6 +1,7 @@
-//! `logsource` and `detection`: named selections of searches, and the condition that joins them.
+//! `detection`: named selections of searches, and the condition that joins them.
 
 use super::condition::{self, Condition};
+use super::logsource::{self, LogSourceText};
 use super::modifier::{self, MatchPlan, Operator, Quantifier};
 use super::reader::{self, Reporter, Section, shown, wrong_type};
 use crate::detect::matcher::TextRelation;
@@ -15,15 +16,6 @@ pub(crate) struct Detection {
     /// None if it could not be read; selections are checked all the same.
     pub(crate) condition: Option<Condition>,
     pub(crate) condition_at: Spot,
-}
-
-/// What a rule says of the events that it is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LogSourceText {
-    pub(crate) product: Option<String>,
-    pub(crate) service: Option<String>,
-    pub(crate) category: Option<String>,
-    pub(crate) at: Option<Spot>,
 }
 
 /// A named part of a detection.
@@ -66,14 +58,14 @@ pub(super) fn read_filter(document: &Section<'_>, section: &Section<'_>, reporte
 }
 
 fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], reporter: &mut Reporter<'_>) -> Detection {
-    let logsource = log_source(document, reporter);
+    let logsource = logsource::read(document, reporter);
     let is_filter = reserved.contains(&"rules");
     let named = section.entries.iter().filter(|entry| !reserved.contains(&entry.key.text.as_str()));
     let selections: Vec<Selection> = named
         .map(|entry| Selection {
             name: entry.key.text.clone(),
             at: entry.key_at,
-            search: reporter.check(search(&entry.value, &entry.key.text)),
+            search: search(&entry.value, &entry.key.text, reporter),
         })
         .collect();
     let condition = section.get("condition");
@@ -107,36 +99,27 @@ fn unused(selection: &Selection, is_filter: bool, reserved: &[&str]) -> Fault {
     Fault::new(Code::UnusedSelection, selection.at, message).hint("name it in the condition, or remove it")
 }
 
-fn log_source(document: &Section<'_>, reporter: &mut Reporter<'_>) -> LogSourceText {
-    let Some(entry) = document.get("logsource") else { return LogSourceText::default() };
-    let Some(section) = reporter.check(Section::of(&entry.value, "logsource")) else { return LogSourceText::default() };
-    let mut part = |key| {
-        let present = section.get(key).filter(|entry| !matches!(entry.value.data, Data::Null));
-        present.and_then(|entry| reporter.check(reader::text(&entry.value, key))).map(|text| text.value)
-    };
-    LogSourceText {
-        product: part("product"),
-        service: part("service"),
-        category: part("category"),
-        at: Some(entry.key_at),
-    }
-}
-
-fn search(node: &Node, name: &str) -> Result<Search, Fault> {
+/// What of it could be read; the rest is reported. None if that is nothing.
+fn search(node: &Node, name: &str, reporter: &mut Reporter<'_>) -> Option<Search> {
     match &node.data {
-        Data::Map(entries) if entries.is_empty() => Err(empty(node, name)),
-        Data::Map(entries) => Ok(Search::All(entries.iter().map(field).collect::<Result<_, _>>()?)),
-        Data::List(items) => {
+        Data::Map(entries) if !entries.is_empty() => {
+            let fields = entries.iter().filter_map(|entry| reporter.check(field(entry)));
+            Some(Search::All(fields.collect()))
+        }
+        Data::List(items) if !items.is_empty() => {
             let (maps, words): (Vec<&Node>, Vec<&Node>) =
                 items.iter().partition(|item| matches!(item.data, Data::Map(_) | Data::List(_)));
-            let mut any = maps.into_iter().map(|item| search(item, name)).collect::<Result<Vec<_>, _>>()?;
+            let mut any: Vec<Search> = maps.into_iter().filter_map(|item| search(item, name, reporter)).collect();
             if !words.is_empty() {
                 any.push(Search::Field(keywords(words.into_iter().cloned().collect(), node.at)));
             }
-            if any.is_empty() { Err(empty(node, name)) } else { Ok(Search::Any(any)) }
+            Some(Search::Any(any))
         }
-        Data::Null => Err(empty(node, name)),
-        Data::Bool(_) | Data::Number(_) | Data::Text(_) => Ok(Search::Field(keywords(vec![node.clone()], node.at))),
+        Data::Null | Data::Map(_) | Data::List(_) => {
+            reporter.report(empty(node, name));
+            None
+        }
+        Data::Bool(_) | Data::Number(_) | Data::Text(_) => Some(Search::Field(keywords(vec![node.clone()], node.at))),
     }
 }
 

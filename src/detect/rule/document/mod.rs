@@ -6,6 +6,7 @@ mod action;
 mod condition;
 mod detection;
 mod header;
+mod logsource;
 mod modifier;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use crate::detect::rule::yaml::{self, Data, Node, Spot};
 
 pub(crate) use super::reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use condition::Condition;
-pub(crate) use detection::{Detection, FieldSearch, LogSourceText, Search};
+pub(crate) use detection::{Detection, FieldSearch, Search};
 pub(crate) use header::Header;
+pub(crate) use logsource::LogSourceText;
 pub(crate) use modifier::{Encoding, MatchPlan, Operator, Quantifier};
 pub(crate) use window::Window;
 

@@ -18,6 +18,16 @@ const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 500_000;
 
 /// What is behind most syntax errors, which parsers tell in their own terms.
+fn syntax_hint(info: &str) -> &'static str {
+    if info.contains("tabs") {
+        "indent with spaces: YAML takes no tabs there"
+    } else if info.contains("flow") {
+        "inside { } and [ ] put quotes around a text that has any of { } [ ] , or \": \" in it, and close what is open"
+    } else {
+        SYNTAX_HINT
+    }
+}
+
 const SYNTAX_HINT: &str = "check the indentation here and above; put quotes around a text that has \": \" in it or begins with * & ! % @ { or [";
 
 /// The documents of a text in order, up to its first syntax error, and what is wrong with it. Empty documents are
@@ -34,7 +44,8 @@ pub(crate) fn load(text: &str) -> (Vec<Node>, Vec<Fault>) {
             Ok((event, span)) => loader.event(event, span),
             Err(error) => {
                 let at = within(text, error.marker().line(), error.marker().col());
-                Err(Fault::new(Code::YamlSyntax, at, format!("not YAML: {}", error.info())).hint(SYNTAX_HINT))
+                Err(Fault::new(Code::YamlSyntax, at, format!("not YAML: {}", error.info()))
+                    .hint(syntax_hint(error.info())))
             }
         };
         if let Err(fault) = step {

@@ -302,3 +302,19 @@ fn a_filter_of_any_rule_is_for_those_that_declare_its_logsource() {
     let named = "title: f\nfilter: {rules: [any], mine: {b: 2}, condition: not mine}\n";
     assert_eq!(errors(named).len(), 1, "in a list it is a name");
 }
+
+#[test]
+fn a_mistake_in_a_selection_hides_no_other() {
+    let text = "name: n\ndetection:\n  s:\n    a|contians: 1\n    jwt.sbu: x\n    b: {c: 1}\n    d|exits: true\n  \
+                condition: s\n";
+    let found = compile(&[Source { path: "rules.yml", text }], &Options::default()).expect_err("wrong");
+    let codes: Vec<_> = found.iter().map(|problem| (problem.line, problem.code)).collect();
+    let expected = [
+        (1, Code::MissingId),
+        (4, Code::UnknownModifier),
+        (5, Code::UnknownField),
+        (6, Code::WrongType),
+        (7, Code::UnknownModifier),
+    ];
+    assert_eq!(codes, expected);
+}
