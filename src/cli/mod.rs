@@ -15,6 +15,7 @@ pub mod replay;
 mod rules;
 pub mod run;
 pub mod schema;
+mod source;
 mod split_groups;
 pub mod test;
 

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::detect::Limits;
+use crate::ingest::Source;
 use crate::pipeline;
 
 pub use kafka::{GroupProtocol, KafkaSettings, Start};
@@ -49,6 +50,8 @@ pub struct Config {
     pub rules: RuleSettings,
     /// `time`, `limits`, `alerts` and `rules.placeholders`.
     pub pipeline: pipeline::Settings,
+    /// `sources`.
+    pub sources: SourceSettings,
     /// `geo`.
     pub geo: GeoSettings,
     /// `http`.
@@ -74,6 +77,19 @@ pub struct RuleSettings {
 impl Default for RuleSettings {
     fn default() -> Self {
         Self { paths: Vec::new(), lists: Vec::new(), reload: true, shadow: false }
+    }
+}
+
+/// The checked section `sources`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// The path of the field that says when a record of the source `raw` happened.
+    pub raw_timestamp: String,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self { raw_timestamp: Source::TIMESTAMP.to_owned() }
     }
 }
 
@@ -193,6 +209,7 @@ impl Config {
             config.kafka.shadow_topic = None;
         }
         config.pipeline = pipeline_settings(reader);
+        reader.set("sources.raw_timestamp", &mut config.sources.raw_timestamp);
         reader.set_path("geo.city_db", &mut config.geo.city_db);
         reader.set_path("geo.asn_db", &mut config.geo.asn_db);
         reader.set("http.listen", &mut config.http.listen);

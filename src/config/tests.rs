@@ -88,7 +88,7 @@ fn unknown_keys_name_the_nearest_known_one() {
     assert_eq!(
         problems(text, &[("TOKENWATCH_LOG__LEVLE", "info")]),
         [
-            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, geo, http, log".to_owned(),
+            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, sources, geo, http, log".to_owned(),
             "tokenwatch.toml | kafka.allowed_lateness | is not a known setting | did you mean time.allowed_lateness?".to_owned(),
             "tokenwatch.toml | kafka.topcis | is not a known setting | did you mean kafka.topics?".to_owned(),
             format!("tokenwatch.toml | limits.zebra | is not a known setting | limits has {limits}"),

@@ -13,21 +13,21 @@ use super::reason::Reason;
 const LISTED_MAX: usize = 4;
 
 /// Why an event satisfies none of some detections: of several, the one that it satisfies most of.
-pub(super) fn blame(rules: &RuleSet, labels: &[usize], values: &[Value<'_>]) -> (Reason, String) {
+pub(super) fn blame(rules: &RuleSet, labels: &[usize], source: &LogSource, values: &[Value<'_>]) -> (Reason, String) {
     let nearest = labels.iter().copied().max_by(|a, b| {
         let share = |label: usize| satisfied(&rules.matcher.detection(label).expr, values);
         // Of equals the first.
         share(*a).total_cmp(&share(*b)).then_with(|| b.cmp(a))
     });
     let Some(label) = nearest else { return (Reason::NoMatch, String::new()) };
-    let (reason, why) = of_detection(rules, label, values);
+    let (reason, why) = of_detection(rules, label, source, values);
     let name = &rules.detection_names[label];
     (reason, if labels.len() > 1 { format!("{name}: {why}") } else { why })
 }
 
-fn of_detection(rules: &RuleSet, label: usize, values: &[Value<'_>]) -> (Reason, String) {
+fn of_detection(rules: &RuleSet, label: usize, source: &LogSource, values: &[Value<'_>]) -> (Reason, String) {
     let detection = rules.matcher.detection(label);
-    if !detection.logsource.admits(&LogSource::native()) {
+    if !detection.logsource.admits(source) {
         return (Reason::NoMatch, "the rule's logsource is for other events".to_owned());
     }
     if let Some(filtered) = rules.filtered.get(&label)

@@ -169,7 +169,7 @@ impl Explainer {
         self.events.total += 1;
         let rule = &self.rules.rules[self.question.rule];
         if !self.beneath.iter().any(|label| self.labels.contains(*label)) {
-            let (reason, detail) = blame(&self.rules, &self.beneath, values);
+            let (reason, detail) = blame(&self.rules, &self.beneath, &self.settings.source.logsource(), values);
             self.exclusions.add(reason, detail, record.origin);
             return;
         }

@@ -7,7 +7,9 @@ mod derive;
 pub mod geo;
 pub mod reader;
 pub mod rejection;
+pub mod source;
 mod timestamp;
 
 pub use reader::{Reader, Record};
 pub use rejection::{Disposition, Rejection};
+pub use source::Source;

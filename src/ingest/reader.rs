@@ -12,6 +12,7 @@ use super::decode::{Fault, Projection};
 use super::derive::Derivations;
 use super::geo::{Lookups, Places};
 use super::rejection::Rejection;
+use super::source::Source;
 use super::timestamp::Timestamps;
 
 /// A record as it was read from a topic or a file.
@@ -41,6 +42,9 @@ pub struct Reader {
     lookups: Lookups,
     derivations: Derivations,
     timestamps: Timestamps,
+    source: Source,
+    /// Where the source's records say when they happened.
+    timestamp: Slot,
     event_bytes_max: usize,
     event_depth_max: usize,
     future_skew_max: Span,
@@ -50,11 +54,24 @@ impl Reader {
     /// Deeper nesting than this is refused whatever the configuration says: decoding recurses.
     pub const EVENT_DEPTH_MAX: usize = 512;
 
-    /// A reader for the fields that a rule set reads. It will be given `places`, or later ones in their stead, to look
-    /// up what events lack.
+    /// A reader of audit events for the fields that a rule set reads. It will be given `places`, or later ones in their
+    /// stead, to look up what events lack.
     #[must_use]
     pub fn new(fields: &FieldTable, limits: &Limits, future_skew_max: Span, places: &Places) -> Self {
+        Self::of_source(&Source::Native, fields, limits, future_skew_max, places)
+    }
+
+    /// The same for another source.
+    #[must_use]
+    pub fn of_source(
+        source: &Source,
+        fields: &FieldTable,
+        limits: &Limits,
+        future_skew_max: Span,
+        places: &Places,
+    ) -> Self {
         let mut fields = fields.clone();
+        let timestamp = fields.slot(source.timestamp());
         let lookups = Lookups::new(&mut fields, places);
         let derivations = Derivations::new(&mut fields);
         Self {
@@ -62,6 +79,8 @@ impl Reader {
             lookups,
             derivations,
             timestamps: Timestamps::default(),
+            source: source.clone(),
+            timestamp,
             event_bytes_max: limits.event_bytes,
             event_depth_max: limits.event_depth.min(Self::EVENT_DEPTH_MAX),
             future_skew_max,
@@ -87,8 +106,11 @@ impl Reader {
             Err(Fault::TooDeep) => return Err(Rejection::TooDeep { depth_max: self.event_depth_max }),
             Err(Fault::Syntax { problem, at }) => return Err(Rejection::NotJson { problem, at }),
         }
-        let time = self.time(record, &values[Slot::TIMESTAMP.index()])?;
-        if values[Slot::EVENT_ACTION.index()].as_str().is_none_or(str::is_empty) {
+        let time = self.time(record, &values[self.timestamp.index()])?;
+        if self.timestamp != Slot::TIMESTAMP {
+            values[Slot::TIMESTAMP.index()] = values[self.timestamp.index()].clone();
+        }
+        if self.source.needs_action() && values[Slot::EVENT_ACTION.index()].as_str().is_none_or(str::is_empty) {
             return Err(Rejection::NoAction);
         }
         self.lookups.apply(places, values);
@@ -102,9 +124,11 @@ impl Reader {
 
     fn time(&mut self, record: &Record<'_>, value: &Value<'_>) -> Result<Timestamp, Rejection> {
         if matches!(value, Value::Absent | Value::Null) {
-            return Err(Rejection::NoTimestamp);
+            return Err(Rejection::NoTimestamp { field: self.source.timestamp().into() });
         }
-        let time = self.timestamps.parse(value).ok_or(Rejection::BadTimestamp)?;
+        let Some(time) = self.timestamps.parse(value) else {
+            return Err(Rejection::BadTimestamp { field: self.source.timestamp().into() });
+        };
         match record.timestamp {
             Some(recorded) if time > recorded + self.future_skew_max => {
                 let ahead = time.since(recorded);
@@ -165,6 +189,23 @@ mod tests {
         assert_eq!(reason(r#"{"@timestamp":5}"#), "no_action");
         assert_eq!(reason(r#"{"@timestamp":5,"event.action":7}"#), "no_action");
         assert_eq!(reason(r#"{"a":[[[[1]]]]}"#), "too_deep");
+    }
+
+    #[test]
+    fn a_raw_record_needs_a_time_and_nothing_else() {
+        let source = Source::Raw { timestamp: "event.time".into() };
+        let (limits, places) = (Limits::default(), Places::default());
+        let mut reader = Reader::of_source(&source, &FieldTable::default(), &limits, Span::ZERO, &places);
+        let origin = Origin { topic: "log".into(), partition: 0, offset: 0 };
+        let mut read = |text: &str| {
+            let record = Record { origin: &origin, timestamp: None, payload: Some(text.as_bytes()) };
+            let mut values = Vec::new();
+            let decoded = reader.read(&record, &places, &mut values).map_err(|rejection| rejection.to_string())?;
+            Ok((decoded.time.millis(), values[Slot::TIMESTAMP.index()].to_number()))
+        };
+        assert_eq!(read(r#"{"event":{"time":5},"EventID":1}"#), Ok((5_000, Some(5.0))));
+        let missing: Result<(i64, Option<f64>), String> = Err("the required field event.time is missing".to_owned());
+        assert_eq!(read(r#"{"@timestamp":5}"#), missing);
     }
 
     #[test]

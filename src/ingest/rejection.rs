@@ -76,12 +76,18 @@ pub enum Rejection {
     /// JSON, but not an object.
     #[error("not a JSON object")]
     NotAnObject,
-    /// No `@timestamp`.
-    #[error("the required field @timestamp is missing")]
-    NoTimestamp,
-    /// An `@timestamp` that is not a time.
-    #[error("@timestamp is neither an RFC 3339 time nor an epoch number between 1970 and 9999")]
-    BadTimestamp,
+    /// No `@timestamp`, or no field that stands for it.
+    #[error("the required field {field} is missing")]
+    NoTimestamp {
+        /// Its path.
+        field: Box<str>,
+    },
+    /// One that is not a time.
+    #[error("{field} is neither an RFC 3339 time nor an epoch number between 1970 and 9999")]
+    BadTimestamp {
+        /// Its path.
+        field: Box<str>,
+    },
     /// No `event.action`, or not a text.
     #[error("the required field event.action is missing or not a text")]
     NoAction,
@@ -122,8 +128,8 @@ impl Rejection {
             Self::NotJson { .. } => "not_json",
             Self::TooDeep { .. } => "too_deep",
             Self::NotAnObject => "not_an_object",
-            Self::NoTimestamp => "no_timestamp",
-            Self::BadTimestamp => "bad_timestamp",
+            Self::NoTimestamp { .. } => "no_timestamp",
+            Self::BadTimestamp { .. } => "bad_timestamp",
             Self::NoAction => "no_action",
             Self::FutureTimestamp { .. } => "future_timestamp",
         }

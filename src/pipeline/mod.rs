@@ -17,7 +17,7 @@ use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
 use crate::ingest::reader::Decoded;
-use crate::ingest::{Disposition, Reader, Record, Rejection};
+use crate::ingest::{Disposition, Reader, Record, Rejection, Source};
 
 /// What decides besides rules; the checked form of the configuration's `time`, `limits` and `alerts`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Settings {
     pub evidence_max: usize,
     /// Values that count as absent in a group-by, compared in any case.
     pub placeholders: Vec<String>,
+    /// What the records are.
+    pub source: Source,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             future_skew_max: Span::from_millis(300_000),
             evidence_max: 20,
             placeholders: ["-", "null", "anonymous", "unknown"].map(str::to_owned).to_vec(),
+            source: Source::Native,
         }
     }
 }
@@ -103,9 +106,15 @@ impl Pipeline {
             placeholders: settings.placeholders.clone(),
         };
         Self {
-            reader: Reader::new(&rules.fields, &settings.limits, settings.future_skew_max, &places),
+            reader: Reader::of_source(
+                &settings.source,
+                &rules.fields,
+                &settings.limits,
+                settings.future_skew_max,
+                &places,
+            ),
             places,
-            engine: Engine::new(Arc::clone(&rules), engine),
+            engine: Engine::of_source(Arc::clone(&rules), engine, &settings.source.logsource()),
             rules,
             values: Vec::new(),
         }
@@ -158,7 +167,7 @@ impl Pipeline {
 
     /// Writes into `labels` which detections the values of a record satisfy.
     pub fn labels(&self, values: &[Value<'_>], labels: &mut LabelSet) {
-        self.rules.matcher.labels(values, labels);
+        self.engine.label(values, labels);
     }
 
     /// Decides one record and says what became of it; `position` is its place in the batch. Alerts, tallies and

@@ -3,7 +3,7 @@
 //! A fenced block whose first line says `file=FOLDER/NAME` is that file. Each folder is checked and tested on its own; one
 //! with a block that says `check=FOLDER` is wrong on purpose, and that block is what `check` prints. The commands of a block
 //! that says `run` (lines that begin with `$`) are run beside the folders, and print what stands below them; `…` stands for
-//! what is left out of a line.
+//! what is left out of a line. A file outside any folder is there for these commands.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,9 +64,9 @@ fn unpack(page: &str) -> TempDir {
 }
 
 fn folders(root: &Path) -> Vec<String> {
-    let entries = fs::read_dir(root).expect("the folder is there");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("plain names")).collect();
+    let entries = fs::read_dir(root).expect("the folder is there").map(|entry| entry.expect("readable"));
+    let entries = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("plain names")).collect();
     names.sort();
     names
 }

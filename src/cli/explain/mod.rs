@@ -20,7 +20,7 @@ use crate::ingest::geo::Places;
 use crate::pipeline::{BatchOutcome, Pipeline};
 
 use super::input::Inputs;
-use super::{Failure, Format, rules};
+use super::{Failure, Format, rules, source};
 
 /// Says why a rule did or did not fire: which events matched, how near it came in each group, what excluded the rest.
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Configuration (.toml, .yaml); its rules count where --rules is not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What the records are: native (audit events) or raw (any JSON objects with a time, for rules of any logsource)
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// How many groups are shown, the nearest first; JSON has all of them
     #[arg(long, value_name = "N", default_value_t = 5)]
     groups: usize,
@@ -59,7 +62,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    let mut config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    source::choose(arguments.source.as_deref(), &mut config)?;
     let paths = if arguments.rules.is_empty() { &config.rules.paths } else { &arguments.rules };
     if paths.is_empty() {
         return Err(Failure::wrong("no rules were given: add --rules PATH, or rules.paths to the configuration"));

@@ -22,7 +22,7 @@ use crate::pipeline::{BatchOutcome, Partition, Pipeline};
 
 use super::input::lines::{Line, Lines};
 use super::input::{Input, Inputs};
-use super::{Failure, Format, rules};
+use super::{Failure, Format, rules, source};
 use report::Report;
 use summary::Tally;
 
@@ -38,6 +38,9 @@ pub struct Arguments {
     /// Configuration (.toml, .yaml); its rules count where --rules is not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What the records are: native (audit events) or raw (any JSON objects with a time, for rules of any logsource)
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// Rules to compare with, the old ones: says which alerts appear, disappear or change instead of printing them; may be
     /// repeated
     #[arg(long, value_name = "OLD_RULES")]
@@ -52,7 +55,8 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    let mut config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    source::choose(arguments.source.as_deref(), &mut config)?;
     let paths = if arguments.rules.is_empty() { &config.rules.paths } else { &arguments.rules };
     if paths.is_empty() {
         return Err(Failure::wrong("no rules were given: add --rules PATH, or rules.paths to the configuration"));

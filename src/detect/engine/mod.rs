@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use super::event::Event;
 use super::limits::Limits;
-use super::matcher::LabelSet;
+use super::matcher::{LabelSet, LogSource, Scope};
 use super::observation::Fate;
 use super::outcome::Outcome;
 use super::rule::RuleSet;
 use super::state::{PartitionState, Reading};
 use super::time::{Span, Timestamp};
+use super::value::Value;
 use super::window::{Firing, Note};
 
 use firings::Firings;
@@ -65,16 +66,25 @@ pub struct Engine {
     /// The labels of the event that each rule counts, as bits of its inputs; zero between events.
     touched: Vec<u32>,
     firings: Firings,
+    /// The detections for events of another source than the native one, whose detections the matcher keeps.
+    scope: Option<Scope>,
 }
 
 impl Engine {
-    /// An engine for a rule set.
+    /// An engine for a rule set and native events.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>, settings: EngineSettings) -> Self {
+        Self::of_source(rules, settings, &LogSource::native())
+    }
+
+    /// An engine for a rule set and events that declare this.
+    #[must_use]
+    pub fn of_source(rules: Arc<RuleSet>, settings: EngineSettings, source: &LogSource) -> Self {
+        let scope = (*source != LogSource::native()).then(|| rules.matcher.scope(source));
         let plan = Plan::new(&rules);
         let keys = GroupKeys::new(&rules, &settings);
         let touched = vec![0; rules.rules.len()];
-        Self { rules, settings, plan, labels: LabelSet::default(), keys, touched, firings: Firings::default() }
+        Self { rules, settings, plan, labels: LabelSet::default(), keys, touched, firings: Firings::default(), scope }
     }
 
     /// Decides one event: alerts, tallies and limits hit go into `outcome`.
@@ -83,7 +93,9 @@ impl Engine {
         self.decide_due(&rules, state, Some(event.time), outcome);
         state.advance(event.time, self.settings.lateness, &rules.rules);
         let late = event.time < state.horizon(self.settings.lateness);
-        rules.matcher.labels(event.values, &mut self.labels);
+        let mut labels = std::mem::take(&mut self.labels);
+        self.label(event.values, &mut labels);
+        self.labels = labels;
         if !self.labels.is_empty() {
             self.firings.begin();
             self.keys.begin();
@@ -97,6 +109,14 @@ impl Engine {
         }
         outcome.accepted += 1;
         Lateness::InTime
+    }
+
+    /// Writes into `labels` which detections an event of these values satisfies.
+    pub fn label(&self, values: &[Value<'_>], labels: &mut LabelSet) {
+        match &self.scope {
+            None => self.rules.matcher.labels(values, labels),
+            Some(scope) => self.rules.matcher.labels_in(scope, values, labels),
+        }
     }
 
     /// The end of a replay or a test: stream time passes everything, and what still waits is decided.

@@ -196,3 +196,43 @@ fn rules_in_shadow_alert_as_ever_with_a_mark() {
     assert_eq!((&summary["alerts"], &summary["shadow_alerts"]), (&json!(0), &json!(1)));
     assert_eq!((&summary["rules"][0]["shadow"], &summary["rules"][0]["alerts"]), (&json!(true), &json!(1)));
 }
+
+/// A rule as it stands in Sigma's public collection, and a record of the product that it is for.
+const FOREIGN_RULE: &str = "\
+title: Whoami
+name: whoami
+id: 502b42de-4306-40b4-9596-6f590c81f073
+logsource: {category: process_creation, product: windows}
+detection:
+  selection: {Image|endswith: '\\whoami.exe'}
+  condition: selection
+level: low
+tags: [attack.discovery]
+";
+
+#[test]
+fn any_rule_can_be_tried_on_any_record_with_a_time() {
+    let folder = Folder::new();
+    folder.write("whoami.yml", FOREIGN_RULE);
+    folder.write("windows.jsonl", r#"{"@timestamp":"2026-01-01T00:00:00Z","Image":"C:\\Windows\\whoami.exe"}"#);
+    let replay = |arguments: &[&str]| {
+        folder.run(&[&["replay", "--rules", "whoami.yml", "--format", "json"], arguments].concat()).expect_code(0)
+    };
+    let raw = replay(&["--source", "raw", "windows.jsonl"]);
+    assert_eq!(json_lines(raw.stdout())[0]["rule"]["name"], "whoami");
+    let native = replay(&["windows.jsonl"]);
+    assert_eq!((native.stdout(), &summary(native.stderr())["rejections"]["no_action"]), ("", &json!(1)));
+
+    folder.write("times.toml", "[sources]\nraw_timestamp = \"System.TimeCreated\"\n");
+    folder
+        .write("nested.jsonl", r#"{"System":{"TimeCreated":1767225600},"Image":"whoami.exe","image":"\\WHOAMI.exe"}"#);
+    let elsewhere = replay(&["--source", "raw", "--config", "times.toml", "nested.jsonl"]);
+    assert_eq!(summary(elsewhere.stderr())["outcomes"]["accepted"], 1);
+    let timeless = replay(&["--source", "raw", "nested.jsonl"]);
+    assert_eq!(summary(timeless.stderr())["rejections"]["no_timestamp"], 1);
+
+    let explain = ["explain", "--rules", "whoami.yml", "--rule", "whoami", "--source", "raw", "windows.jsonl"];
+    assert!(folder.run(&explain).expect_code(0).stdout().contains("1 match"));
+    let unknown = folder.run(&["replay", "--rules", "whoami.yml", "--source", "rwa", "windows.jsonl"]).expect_code(2);
+    assert!(unknown.stderr().contains("did you mean \"raw\"?"), "{}", unknown.stderr());
+}
