@@ -127,7 +127,7 @@ impl<'a> Parser<'a> {
         let fault = Fault::new(Code::BadCondition, self.spot(), format!("condition: {message}"));
         match self.peek() {
             Some(word) if word.text == "|" => {
-                fault.hint("aggregations became correlation documents; see the rule guide")
+                fault.hint("Sigma 2 counts in a document of its own: \"correlation\" with type, rules, group-by, timespan and condition")
             }
             _ => fault,
         }
