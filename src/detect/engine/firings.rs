@@ -1,5 +1,7 @@
 //! What fired and what was raised while one event was decided.
 
+use std::collections::HashSet;
+
 use crate::detect::alert::Alert;
 use crate::detect::fields::Slot;
 use crate::detect::outcome::Outcome;
@@ -36,6 +38,9 @@ pub(super) struct Firings {
     sighting: Option<Sighting>,
     /// Rules and groups in which the match at hand waits for its companion.
     waiting: Vec<(usize, Box<[u8]>)>,
+    /// Rules and groups that were past their time when a firing came out of a wait. Groups are forgotten once the waits
+    /// that end together are decided, so the next such firing meets this one.
+    recalled: HashSet<(usize, Box<[u8]>)>,
 }
 
 impl Firings {
@@ -55,6 +60,21 @@ impl Firings {
 
     pub(super) fn wait(&mut self, rule: usize, key: &[u8]) {
         self.waiting.push((rule, key.into()));
+    }
+
+    /// The waits that end together are decided.
+    pub(super) fn waits_ended(&mut self) {
+        self.recalled.clear();
+    }
+
+    /// Whether a rule forgets a group that is past its time now: not before the waits that end together are decided.
+    pub(super) fn forgets(&self, rule: usize, key: &[u8]) -> bool {
+        self.recalled.is_empty() || !self.recalled.contains(&(rule, key.into()))
+    }
+
+    /// A firing came to a rule in a group that is past its time.
+    pub(super) fn recall(&mut self, rule: usize, key: &[u8]) {
+        self.recalled.insert((rule, key.into()));
     }
 
     /// Hands over what waits.

@@ -150,6 +150,7 @@ impl Engine {
             }
             self.firings.finish(outcome);
         }
+        self.firings.waits_ended();
     }
 
     /// Notes which rules count the event, under which labels. Of a late event, only single-event rules do.

@@ -213,7 +213,7 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
             self.noted((index, labels), Fate::LacksField).write(Reading::default(), None, outcome);
             return (0, 0);
         };
-        let (state, before) = group.state(index, rule, horizon);
+        let (state, before) = group.state(index, rule, firings.forgets(index, self.key).then_some(horizon));
         // Firings of rules that wait arrive later than any event may.
         let oldest = horizon.min(horizon + self.settings.lateness - self.plan.lag(index));
         let entries_max = limits.window_entries.max(1);
@@ -228,6 +228,9 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
             let is_newest = subject.time >= state.newest;
             state.newest = state.newest.max(subject.time);
             state.evidence.add(firings.sighting(subject), is_newest, self.settings.evidence_max);
+            if state.is_forgotten(rule, horizon) {
+                firings.recall(index, self.key);
+            }
             if arrived.waits {
                 firings.wait(index, self.key);
             }

@@ -53,20 +53,20 @@ pub(in crate::detect) struct RuleState {
 }
 
 impl Group {
-    /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L). Also the
-    /// bytes that it held on the heap before.
+    /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L), where one is
+    /// given. Also the bytes that it held on the heap before.
     pub(in crate::detect) fn state(
         &mut self,
         index: usize,
         rule: &Rule,
-        horizon: Timestamp,
+        horizon: Option<Timestamp>,
     ) -> (&mut RuleState, usize) {
         let rules = self.awake_states();
         match position(rules, index) {
             Ok(at) => {
                 let state = &mut rules[at];
                 let bytes = state.bytes as usize;
-                if state.is_forgotten(rule, horizon) {
+                if horizon.is_some_and(|horizon| state.is_forgotten(rule, horizon)) {
                     // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
                     // use here, and the order of eviction relies on its never going back.
                     *state = RuleState { newest: state.newest, ..RuleState::new(index, rule) };
@@ -260,7 +260,8 @@ impl RuleState {
         (self.newest + retention(rule)).max(self.memory.ends(rule.suppress))
     }
 
-    fn is_forgotten(&self, rule: &Rule, horizon: Timestamp) -> bool {
+    /// Whether `rule` has forgotten the group by `horizon` (T - L).
+    pub(in crate::detect) fn is_forgotten(&self, rule: &Rule, horizon: Timestamp) -> bool {
         horizon > self.remembered_until(rule)
     }
 
