@@ -271,6 +271,22 @@ fn firings_that_waited_past_the_lateness_are_known_to_repeat() {
     }
 }
 
+/// `x` hands `y` the firings of both events, two of each, when stream time passes 10 s and 10.5 s. By then `y` is past the
+/// time of a group whose newest match is at 0 or at 500 ms.
+#[test]
+fn firings_that_end_together_meet_a_group_past_its_time_and_an_arrival_later_forgets_it() {
+    let x = patient("x", "a", 10 * SECOND);
+    let count = |least| Rule::new("y", Logic::EventCount(Condition::gte(least)), &["x"], SECOND).by(&[]).suppress(0);
+    let (_, first) = two_firings();
+    let second = Event { at: 500, ..first.clone() };
+    let between = |ahead| [first.clone(), second.clone(), Event::new(9_999), Event::new(ahead), Event::new(20_000)];
+    let both = [x.clone(), count(2.0)];
+    assert_eq!(alerts_late(SECOND, &both, &between(10_500)), [""; 0], "the waits end in two arrivals");
+    assert_eq!(alerts_late(SECOND, &both, &between(10_501)), ["y()@500 2"], "they end in one");
+    let each = [x, count(1.0)];
+    assert_eq!(alerts_late(SECOND, &each, &between(10_501)), ["y()@0 1", "y()@500 2"], "each match once");
+}
+
 #[test]
 fn waits_end_in_the_order_of_time_then_arrival() {
     let bob = Event::new(5).mark("a").with(WHO, "bob");
