@@ -81,7 +81,7 @@ fn file(path: &str, node: &Node, reporter: &mut Reporter<'_>) -> Option<TestFile
     let section = reporter.check(Section::of(node, "the test file"))?;
     section.refuse_unknown(reporter, &FILE);
     let rule_files = section.require(reporter, "rule_files", reader::some_texts).unwrap_or_default();
-    let defaults = section.read(reporter, "defaults", event::fields).unwrap_or_default();
+    let defaults = event::fields(&section, "defaults", reporter);
     let mut fields = defaults.paths().collect::<Vec<_>>();
     let mut cases: Vec<Case> = Vec::new();
     for node in section.require(reporter, "tests", list).unwrap_or_default() {
@@ -113,7 +113,7 @@ fn case(
         reporter.enter_test(&name.value);
     }
     section.refuse_unknown(reporter, &CASE);
-    let own = section.read(reporter, "defaults", event::fields).unwrap_or_default();
+    let own = event::fields(&section, "defaults", reporter);
     fields.extend(own.paths());
     let defaults = own.over(defaults);
     let mut events = Vec::new();

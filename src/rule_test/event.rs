@@ -66,34 +66,33 @@ fn overlap(a: &str, b: &str) -> bool {
     longer.strip_prefix(shorter).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Reads a mapping of fields, nested or dotted.
-pub(super) fn fields(node: &Node, key: &'static str) -> Result<Fields, Fault> {
+/// The fields under a key, nested or dotted, less those that no event can have.
+pub(super) fn fields(section: &Section<'_>, key: &'static str, reporter: &mut Reporter<'_>) -> Fields {
     let mut fields = Fields::default();
-    if !matches!(node.data, Data::Null) {
-        flatten(Section::of(node, key)?.entries, "", &mut fields)?;
+    if let Some(entry) = section.get(key).filter(|entry| !matches!(entry.value.data, Data::Null))
+        && let Some(section) = reporter.check(Section::of(&entry.value, key))
+    {
+        flatten(section.entries, "", &mut fields, reporter);
     }
-    Ok(fields)
+    fields
 }
 
-fn flatten(entries: &[Entry], prefix: &str, fields: &mut Fields) -> Result<(), Fault> {
+fn flatten(entries: &[Entry], prefix: &str, fields: &mut Fields, reporter: &mut Reporter<'_>) {
     for entry in entries {
         let path = format!("{prefix}{}", entry.key.text);
         match &entry.value.data {
-            Data::Map(inner) if !inner.is_empty() => flatten(inner, &format!("{path}."), fields)?,
-            _ => {
-                if path == "@timestamp" {
-                    let fault = Fault::new(Code::MisplacedKey, entry.key_at, "@timestamp is set by at");
-                    return Err(fault.hint("remove it, and say when with \"at: 70s\""));
-                }
-                if fields.0.iter().any(|(earlier, _)| earlier.value == path) {
-                    let message = format!("the field {} stands twice", clip(&path));
-                    return Err(Fault::new(Code::DuplicateKey, entry.key_at, message));
-                }
-                fields.0.push((Spanned { value: path, at: entry.key_at }, entry.value.json()));
+            Data::Map(inner) if !inner.is_empty() => flatten(inner, &format!("{path}."), fields, reporter),
+            _ if path == "@timestamp" => {
+                let fault = Fault::new(Code::MisplacedKey, entry.key_at, "@timestamp is set by at");
+                reporter.report(fault.hint("remove it, and say when with \"at: 70s\""));
             }
+            _ if fields.0.iter().any(|(earlier, _)| earlier.value == path) => {
+                let message = format!("the field {} stands twice", clip(&path));
+                reporter.report(Fault::new(Code::DuplicateKey, entry.key_at, message));
+            }
+            _ => fields.0.push((Spanned { value: path, at: entry.key_at }, entry.value.json())),
         }
     }
-    Ok(())
 }
 
 /// An entry of `events` over the defaults, and its own fields.
@@ -106,7 +105,7 @@ pub(super) fn read(node: &Node, defaults: &Fields, reporter: &mut Reporter<'_>) 
     let every = section.read(reporter, "every", moment::read);
     let repeat = section.read(reporter, "repeat", |node, key| reader::count(node, key, 1, EVENTS_MAX));
     let delay = section.read(reporter, "delay", moment::read);
-    let own = section.read(reporter, "event", fields).unwrap_or_default();
+    let own = fields(&section, "event", reporter);
     if let Some(entry) = section.get("every")
         && section.get("repeat").is_none()
     {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokenwatch::cli::{Format, diagnostics};
 use tokenwatch::detect::Span;
-use tokenwatch::detect::rule::{Code, Options, Problem, Source, compile};
+use tokenwatch::detect::rule::{Code, Options, Problem, Severity, Source, compile};
 use tokenwatch::rule_test;
 
 use crate::support::process;
@@ -161,11 +161,14 @@ fn carets_stand_under_the_right_characters() {
         ("\u{feff}name: d\r\ndetection:\r\n  s: {a|containz: 1}\r\n  condition: s\r\n".to_owned(), "containz"),
         // A spot far to the right.
         (format!("name: d\ndetection: {{s: {{{long}: 1, a|containz: 1}}, condition: s}}\n"), "containz"),
+        // Quoted, with quotes in it, before blanks and a comment.
+        ("name: d\nlevel: 'it''s' # a comment\ndetection: {s: {a: 1}, condition: s}\n".to_owned(), "'it''s'"),
+        ("name: d\nlevel: \"a\\\"b\"  # \"c\"\ndetection: {s: {a: 1}, condition: s}\n".to_owned(), "\"a\\\"b\""),
     ];
     for (text, expected) in table {
         let sources = [Source { path: "a.yml", text: &text }];
         let found: Vec<Problem> =
-            problems(&sources).into_iter().filter(|problem| problem.code == Code::UnknownModifier).collect();
+            problems(&sources).into_iter().filter(|problem| problem.severity == Severity::Error).collect();
         let shown = diagnostics::render(&found, &sources, Format::Text);
         let shown = anstream::adapter::strip_str(&shown).to_string();
         let lines: Vec<&str> = shown.lines().collect();

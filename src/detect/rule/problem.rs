@@ -216,6 +216,8 @@ codes! {
     Warning {
         /// No id: one is made from the name.
         MissingId = "missing-id",
+        /// Two rules with one title and no name: one of them is numbered.
+        DuplicateTitle = "duplicate-title",
         /// Two rules with one id.
         DuplicateId = "duplicate-id",
         /// A filter that includes instead of excluding.

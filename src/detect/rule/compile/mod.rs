@@ -70,6 +70,7 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
         documents.extend(read);
         is_complete &= all;
     }
+    names::number(&mut documents, &mut context);
     lints::check(&documents, &mut context);
     let names = names::Names::new(&documents, is_complete, &mut context);
     let graph = graph::Graph::new(&documents, &names, &mut context);

@@ -1,6 +1,6 @@
 //! Who is meant by a name or an id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -27,6 +27,38 @@ pub(super) struct Names<'d> {
 pub(super) fn id(document: &Document) -> Uuid {
     let given = document.header.id.as_ref().map(|id| id.value);
     given.unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, document.header.name.value.as_bytes()))
+}
+
+/// Numbers the names that are made of titles where they are taken: Sigma's titles need not be unique, and the documents
+/// under one `action: global` share theirs.
+///
+/// The first in order of file name and place keeps the name, whatever the order of the sources.
+pub(super) fn number(documents: &mut [Document], context: &mut Context<'_>) {
+    let is_rule = |document: &Document| !matches!(document.body, Some(Body::Filter(_)));
+    let given = documents.iter().filter(|document| is_rule(document) && document.header.has_name);
+    let mut taken: HashSet<String> = given.map(|document| document.header.name.value.clone()).collect();
+    let mut made: Vec<usize> = (0..documents.len())
+        .filter(|index| is_rule(&documents[*index]) && !documents[*index].header.has_name)
+        .collect();
+    made.sort_by_key(|index| (context.sources[documents[*index].file].path, documents[*index].at));
+    // What a title has come to, so that a thousand rules of one title are not counted from the start each.
+    let mut next: HashMap<String, usize> = HashMap::new();
+    for index in made {
+        let document = &mut documents[index];
+        let name = &mut document.header.name.value;
+        if taken.insert(name.clone()) {
+            continue;
+        }
+        let title = name.clone();
+        let next = next.entry(title.clone()).or_insert(2);
+        while !taken.insert(format!("{title}_{next}")) {
+            *next += 1;
+        }
+        *name = format!("{title}_{next}");
+        let message = format!("another rule is called \"{title}\", so this one is called \"{name}\"");
+        let fault = Fault::new(Code::DuplicateTitle, document.header.name.at, message);
+        context.report(document, fault.hint("give it a \"name\" of its own: names are labels of metrics"));
+    }
 }
 
 impl<'d> Names<'d> {

@@ -48,6 +48,8 @@ pub(crate) const SETTINGS: [&str; 3] = ["suppress", "group-by", "min_gap"];
 pub(crate) struct Header {
     /// `name`, or the title in snake case.
     pub(crate) name: Spanned<String>,
+    /// False if the name is made of the title.
+    pub(crate) has_name: bool,
     pub(crate) title: String,
     pub(crate) id: Option<Spanned<Uuid>>,
     /// False if there is an id, though perhaps a wrong one.
@@ -74,6 +76,7 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option
     }
     let setting = |reporter: &mut Reporter<'_>, key| settings.and_then(|found| found.read(reporter, key, reader::span));
     Some(Header {
+        has_name: section.get("name").is_some(),
         id: section.read(reporter, "id", id),
         lacks_id: section.get("id").is_none(),
         status: section

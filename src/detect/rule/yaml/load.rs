@@ -33,12 +33,13 @@ const SYNTAX_HINT: &str = "check the indentation here and above; put quotes arou
 /// The documents of a text in order, up to its first syntax error, and what is wrong with it. Empty documents are
 /// left out.
 pub(crate) fn load(text: &str) -> (Vec<Node>, Vec<Fault>) {
-    let mut loader = Loader::default();
     if text.len() > SOURCE_BYTES_MAX {
         let message = format!("the file has {} bytes, more than the {SOURCE_BYTES_MAX} that are read", text.len());
         return (Vec::new(), vec![Fault::new(Code::YamlTooLarge, Spot::START, message)]);
     }
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut loader = Loader { lines: text.lines().collect(), ..Loader::default() };
+    let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let step = match event {
             Ok((event, span)) => loader.event(event, span),
@@ -71,7 +72,8 @@ enum Content {
 }
 
 #[derive(Default)]
-struct Loader {
+struct Loader<'t> {
+    lines: Vec<&'t str>,
     documents: Vec<Node>,
     faults: Vec<Fault>,
     open: Vec<Open>,
@@ -80,7 +82,7 @@ struct Loader {
     nodes: usize,
 }
 
-impl Loader {
+impl Loader<'_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         let at = spot(span);
         match event {
@@ -90,7 +92,14 @@ impl Loader {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let at = if style == ScalarStyle::Plain && text.is_empty() { Spot { width: 1, ..at } } else { at };
+                let width = match style {
+                    ScalarStyle::Plain if text.is_empty() => 1,
+                    // The parser's span goes on behind the quote, over blanks and comments.
+                    ScalarStyle::SingleQuoted => self.quoted_width(at, '\'').unwrap_or(at.width),
+                    ScalarStyle::DoubleQuoted => self.quoted_width(at, '"').unwrap_or(at.width),
+                    _ => at.width,
+                };
+                let at = Spot { width, ..at };
                 let node = Node { at, data: scalar(&text, style, tag.as_deref(), at) };
                 self.finish(node, anchor, 1)
             }
@@ -112,6 +121,22 @@ impl Loader {
                 None => Err(Fault::new(Code::YamlSyntax, at, "an alias inside what it names")),
             },
         }
+    }
+
+    /// From quote to quote, if both stand in one line.
+    fn quoted_width(&self, at: Spot, quote: char) -> Option<usize> {
+        let line = self.lines.get(at.line - 1)?;
+        let mut letters = line.chars().skip(at.column - 1).enumerate().peekable();
+        letters.next_if(|(_, letter)| *letter == quote)?;
+        while let Some((index, letter)) = letters.next() {
+            if letter == '\\' && quote == '"' || letter == '\'' && letters.peek().is_some_and(|(_, next)| *next == '\'')
+            {
+                letters.next();
+            } else if letter == quote {
+                return Some(index + 1);
+            }
+        }
+        None
     }
 
     fn start(&mut self, at: Spot, anchor: usize, content: Content) -> Result<(), Fault> {

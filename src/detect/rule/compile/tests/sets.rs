@@ -318,3 +318,20 @@ fn a_mistake_in_a_selection_hides_no_other() {
     ];
     assert_eq!(codes, expected);
 }
+
+#[test]
+fn rules_of_one_title_are_numbered_whatever_the_order_of_the_files() {
+    let rule = |head: &str, value: u32| format!("{head}\ndetection: {{s: {{a: {value}}}, condition: s}}\n");
+    let first = format!("{}---\n{}", rule("title: Failed login", 1), rule("title: Failed login!", 2));
+    let second = format!("{}---\n{}", rule("title: failed LOGIN", 3), rule("name: failed_login_2", 4));
+    let files = [Source { path: "a.yml", text: &first }, Source { path: "b.yml", text: &second }];
+    let expected = [(1, "failed_login"), (2, "failed_login_3"), (3, "failed_login_4"), (4, "failed_login_2")];
+    for files in [files, [files[1], files[0]]] {
+        let compiled = compile(&files, &Options::default()).expect("it compiles");
+        for (value, name) in expected {
+            assert_eq!(matches(&compiled.rules, &[("a", Value::text(&value.to_string()))]), [name]);
+        }
+        let numbered = compiled.warnings.iter().filter(|warning| warning.code == Code::DuplicateTitle);
+        assert_eq!(numbered.map(|warning| warning.file.as_str()).collect::<Vec<_>>(), [files[0].path, files[1].path]);
+    }
+}
