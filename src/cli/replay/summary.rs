@@ -7,11 +7,15 @@ use std::time::Duration;
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use crate::cli::counted;
 use crate::detect::alert::is_false;
 use crate::detect::outcome::RuleTally;
 use crate::detect::rule::{Rule, RuleSet};
 use crate::ingest::Disposition;
 use crate::pipeline::BatchOutcome;
+
+/// Rules that are listed though nothing matched them; of a larger set only those that something did.
+const IDLE_MAX: usize = 100;
 
 /// The sums over all batches of a replay.
 #[derive(Debug)]
@@ -172,6 +176,12 @@ impl fmt::Display for Summary {
     }
 }
 
+impl RuleRow {
+    const fn is_idle(&self) -> bool {
+        self.matches == 0 && self.alerts == 0 && self.missing_key == 0
+    }
+}
+
 impl Summary {
     /// Why records were no events, in brackets: there are several reasons for `malformed` alone.
     fn reasons(&self, outcome: Disposition) -> String {
@@ -184,14 +194,19 @@ impl Summary {
     }
 
     fn rule_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(width) = self.rules.iter().map(|row| row.rule.chars().count()).max() else { return Ok(()) };
+        let rows: Vec<_> = self.rules.iter().filter(|row| self.rules.len() <= IDLE_MAX || !row.is_idle()).collect();
+        let idle = self.rules.len() - rows.len();
+        if idle > 0 {
+            write!(f, "\n{} without a match", counted(idle, "rule"))?;
+        }
+        let Some(width) = rows.iter().map(|row| row.rule.chars().count()).max() else { return Ok(()) };
         let width = width.max("rule".len());
         let header = ["matches", "alerts", "suppressed", "no group", "duplicates"];
         write!(f, "\n  {:<width$}", "rule")?;
         for title in header {
             write!(f, "{title:>13}")?;
         }
-        for row in &self.rules {
+        for row in rows {
             write!(f, "\n  {:<width$}", row.rule)?;
             for count in [row.matches, row.alerts, row.suppressed, row.missing_key, row.duplicates] {
                 write!(f, "{:>13}", HumanCount(count).to_string())?;

@@ -236,3 +236,25 @@ fn any_rule_can_be_tried_on_any_record_with_a_time() {
     let unknown = folder.run(&["replay", "--rules", "whoami.yml", "--source", "rwa", "windows.jsonl"]).expect_code(2);
     assert!(unknown.stderr().contains("did you mean \"raw\"?"), "{}", unknown.stderr());
 }
+
+#[test]
+fn of_many_rules_those_without_a_match_are_only_counted() {
+    let folder = Folder::new();
+    let idle = |count: usize| -> String {
+        (0..count)
+            .map(|rule| format!("---\nname: idle{rule}\ndetection: {{s: {{a: {rule}}}, condition: s}}\n"))
+            .collect()
+    };
+    folder.write("events.jsonl", three_failures());
+    for (idle_rules, shows_them) in [(99, true), (100, false)] {
+        folder.write("rules.yml", format!("{RULES}{}", idle(idle_rules)));
+        for compare in [&[][..], &["--compare", "rules.yml"]] {
+            let arguments = [&["replay", "--rules", "rules.yml", "events.jsonl"], compare].concat();
+            let finished = folder.run(&arguments).expect_code(0);
+            let table = if compare.is_empty() { finished.stderr() } else { finished.stdout() };
+            assert!(table.contains("password_guessing"), "{table}");
+            assert_eq!(table.contains("idle7 "), shows_them, "{table}");
+            assert_eq!(table.contains("100 rules without"), !shows_them, "{table}");
+        }
+    }
+}

@@ -8,6 +8,8 @@ use crate::detect::value::shortest;
 
 use super::difference::{Change, Comparison, Difference, Facts, RuleRow};
 
+/// Rules that are listed though neither set has an alert of them; of larger sets only those that alerted.
+const IDLE_MAX: usize = 100;
 /// Differences that are listed; JSON has all of them.
 const LISTED_MAX: usize = 50;
 
@@ -18,11 +20,16 @@ const CHANGES: Style = AnsiColor::Yellow.on_default();
 
 pub(super) fn comparison(comparison: &Comparison) -> String {
     let mut lines = vec![span(comparison), String::new()];
-    let width = comparison.rules.iter().map(|row| row.rule.chars().count()).max().unwrap_or_default().max(4);
+    let is_short = comparison.rules.len() <= IDLE_MAX;
+    let rows: Vec<_> = comparison.rules.iter().filter(|row| is_short || row.old + row.new > 0).collect();
+    let width = rows.iter().map(|row| row.rule.chars().count()).max().unwrap_or_default().max(4);
     let header = ["old", "new", "unchanged", "changes", "appears", "disappears", "a day, old", "a day, new"];
     let titles = columns(header.map(str::to_owned));
     lines.push(format!("{STRONG}{:<width$}{titles}{STRONG:#}", "rule"));
-    lines.extend(comparison.rules.iter().map(|row| rule(row, width)));
+    lines.extend(rows.iter().map(|row| rule(row, width)));
+    if rows.len() < comparison.rules.len() {
+        lines.push(format!("{} without an alert", counted(comparison.rules.len() - rows.len(), "rule")));
+    }
     lines.push(String::new());
     let listed = comparison.differences.iter().take(LISTED_MAX);
     lines.extend(listed.map(difference));
