@@ -240,11 +240,8 @@ fn any_rule_can_be_tried_on_any_record_with_a_time() {
 #[test]
 fn of_many_rules_those_without_a_match_are_only_counted() {
     let folder = Folder::new();
-    let idle = |count: usize| -> String {
-        (0..count)
-            .map(|rule| format!("---\nname: idle{rule}\ndetection: {{s: {{a: {rule}}}, condition: s}}\n"))
-            .collect()
-    };
+    let one = |rule| format!("---\nname: idle{rule}\ndetection: {{s: {{a: {rule}}}, condition: s}}\n");
+    let idle = |count: usize| (0..count).map(one).collect::<Vec<_>>().concat();
     folder.write("events.jsonl", three_failures());
     for (idle_rules, shows_them) in [(99, true), (100, false)] {
         folder.write("rules.yml", format!("{RULES}{}", idle(idle_rules)));

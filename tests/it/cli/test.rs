@@ -292,7 +292,7 @@ fn a_missing_alert_comes_with_the_nearest_that_its_rule_came() {
 fn every_wrong_field_of_an_event_is_reported_at_once() {
     let folder = Folder::new();
     let events = "{at: 0s, event: {'@timestamp': 1, x: 1, y: 1, y: 2, z: {x: 1}, z.x: 2}}";
-    folder.write("a_test.yml", &one_test(events, ""));
+    folder.write("a_test.yml", one_test(events, ""));
     let stdout = folder.run(&["check", "a_test.yml"]).expect_code(1).stdout().to_owned();
     for wrong in ["@timestamp is set by at", "the key \"y\" stands already", "the field z.x stands twice"] {
         assert!(stdout.contains(wrong), "{wrong}:\n{stdout}");

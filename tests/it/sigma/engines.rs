@@ -1,7 +1,7 @@
 //! The two engines behind one question: does this event satisfy that rule?
 
 use rsigma_eval::{CompiledRule, JsonEvent, compile_rule, evaluate_rule};
-use rsigma_parser::{Detections, parse_sigma_yaml};
+use rsigma_parser::{Detections, SigmaRule, parse_sigma_yaml};
 use serde_json::Value as Json;
 use tokenwatch::detect::matcher::{LabelSet, LogSource, Scope};
 use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 64;
 pub(super) struct Engines {
     ours: Ours,
     theirs: CompiledRule,
-    detections: Detections,
+    rule: SigmaRule,
 }
 
 /// What each engine says.
@@ -27,17 +27,33 @@ pub(super) struct Verdicts {
 impl Engines {
     /// A file of one rule, or what the engine that refuses it says, the engine's name first.
     pub(super) fn new(text: &str, options: &Options) -> Result<Self, String> {
+        Self::restated(text, options, |_| ())
+    }
+
+    /// The same, with the rule's detections in other words for the other engine.
+    pub(super) fn restated(
+        text: &str,
+        options: &Options,
+        restate: impl FnOnce(&mut Detections),
+    ) -> Result<Self, String> {
         let ours = Ours::new(text, options).map_err(|problems| format!("ours: {problems}"))?;
         let mut parsed = parse_sigma_yaml(text).map_err(|error| format!("theirs: {error}"))?;
         let rule = parsed.rules.pop().filter(|_| parsed.rules.is_empty());
         let rule = rule.ok_or_else(|| format!("theirs: not one rule: {:?}", parsed.errors))?;
-        let theirs = compile_rule(&rule).map_err(|error| format!("theirs: {error}"))?;
-        Ok(Self { ours, theirs, detections: rule.detection })
+        let mut restated = rule.clone();
+        restate(&mut restated.detection);
+        let theirs = compile_rule(&restated).map_err(|error| format!("theirs: {error}"))?;
+        Ok(Self { ours, theirs, rule })
     }
 
-    /// The rule's detection as their parser reads it.
+    /// The rule's detections as their parser reads them.
     pub(super) const fn detections(&self) -> &Detections {
-        &self.detections
+        &self.rule.detection
+    }
+
+    /// The rule's id, if it has one.
+    pub(super) const fn id(&self) -> Option<&String> {
+        self.rule.id.as_ref()
     }
 
     pub(super) fn ask(&mut self, event: &Json) -> Verdicts {

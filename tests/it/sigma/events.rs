@@ -24,7 +24,7 @@ pub(super) fn event() -> impl Strategy<Value = Json> {
         ("flag", listed(flag()).boxed()),
         ("empty", scalar().boxed()),
         ("there", there().boxed()),
-        ("lines", listed("[xXy\n]{0,5}".prop_map(Json::from)).boxed()),
+        ("lines", listed("[xXy\n]{0,5}|x\ny".prop_map(Json::from)).boxed()),
         ("ip", listed(address()).boxed()),
         ("when", listed(moment()).boxed()),
         ("command", listed("[ab]?[ -/\u{2013}\u{2014}\u{2015}]{1,2}[abAB]{0,2}".prop_map(Json::from)).boxed()),

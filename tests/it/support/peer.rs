@@ -20,6 +20,8 @@ pub enum Peer {
     Kafka,
     /// The Prometheus server.
     Prometheus,
+    /// A checkout of the public collection of Sigma rules.
+    SigmaRules,
 }
 
 impl Peer {
@@ -28,6 +30,7 @@ impl Peer {
         match self {
             Self::Kafka => "TOKENWATCH_REQUIRE_KAFKA",
             Self::Prometheus => "TOKENWATCH_REQUIRE_PROMETHEUS",
+            Self::SigmaRules => "TOKENWATCH_REQUIRE_SIGMA_RULES",
         }
     }
 

@@ -1,133 +1,152 @@
 //! The public collection of Sigma rules: every rule loads, and matches as the other engine says.
 //!
-//! The collection is not part of the repository. `TOKENWATCH_SIGMA_RULES` names a checkout's folder of rules.
+//! The collection is not part of the repository. `TOKENWATCH_SIGMA_RULES` names a checkout of it.
 
+mod recorded;
+mod restated;
+mod synthesis;
+
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
-use rsigma_parser::{Detection, Detections, Modifier, SigmaValue};
-use serde_json::{Map, Value as Json, json};
 use tokenwatch::config::rule_files;
-use tokenwatch::detect::rule::Options;
+use tokenwatch::detect::rule::{Code, Options, Severity, Source, compile};
 
 use super::engines::Engines;
+use crate::support::peer::{Peer, say};
 
 /// Where the collection is.
-const FOLDER: &str = "TOKENWATCH_SIGMA_RULES";
+const CHECKOUT: &str = "TOKENWATCH_SIGMA_RULES";
 
-/// The fields of a rule's detection with their values. Keywords stand under a field of no meaning.
-fn literals(detections: &Detections) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for detection in detections.named.values() {
-        collect(detection, &mut found);
-    }
-    found.sort();
-    found.dedup();
-    found
+/// Its folders of rules that are in use. What is deprecated or says itself that Sigma does not support it is elsewhere.
+const FOLDERS: [&str; 5] =
+    ["rules", "rules-compliance", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting"];
+
+/// Differing pairs that a failure shows.
+const SHOWN_MAX: usize = 20;
+
+struct Collection {
+    checkout: PathBuf,
+    /// Path and text.
+    files: Vec<(String, String)>,
 }
 
-fn collect(detection: &Detection, found: &mut Vec<(String, String)>) {
-    let text = |value: &SigmaValue| match value {
-        SigmaValue::String(text) => text.original.clone(),
-        SigmaValue::Integer(number) => number.to_string(),
-        SigmaValue::Float(number) => number.to_string(),
-        SigmaValue::Bool(value) => value.to_string(),
-        SigmaValue::Null => String::new(),
-    };
-    let mut add = |field: &str, values: &[SigmaValue]| {
-        found.extend(values.iter().map(|value| (field.to_owned(), text(value))));
-    };
-    match detection {
-        Detection::AllOf(items) => {
-            for item in items {
-                add(item.field.name.as_deref().unwrap_or("message"), &item.values);
+impl Collection {
+    /// None, loudly, where there is no collection.
+    fn find() -> Option<Self> {
+        let Some(checkout) = std::env::var_os(CHECKOUT).map(PathBuf::from) else {
+            Peer::SigmaRules.skip("TOKENWATCH_SIGMA_RULES names no checkout of https://github.com/SigmaHQ/sigma");
+            return None;
+        };
+        let folders: Vec<_> = FOLDERS.iter().map(|folder| checkout.join(folder)).filter(|path| path.is_dir()).collect();
+        assert!(!folders.is_empty(), "{CHECKOUT}: none of {FOLDERS:?} is in {}", checkout.display());
+        let paths = rule_files::find(&folders).expect("the folders can be read").rules;
+        let read = |path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).expect("a rule file"));
+        Some(Self { checkout, files: paths.into_iter().map(read).collect() })
+    }
+
+    /// Each rule in both engines. Which values a placeholder stands for is not the collection's to say, so rules with
+    /// placeholders are left out here.
+    fn engines(&self) -> impl Iterator<Item = (&str, Engines)> {
+        self.files.iter().filter_map(|(path, text)| {
+            match Engines::restated(text, &Options::default(), restated::restate) {
+                Ok(engines) => Some((path.as_str(), engines)),
+                Err(refusal) if refusal.contains("[unknown-list]") => None,
+                Err(refusal) => panic!("{path}: {refusal}"),
             }
+        })
+    }
+}
+
+/// What was asked, and on what the engines differ.
+#[derive(Default)]
+struct Pairs {
+    asked: u64,
+    matching: u64,
+    differing: Vec<String>,
+}
+
+impl Pairs {
+    /// True if the event matches.
+    fn ask(&mut self, path: &str, engines: &mut Engines, event: &serde_json::Value) -> bool {
+        let verdicts = engines.ask(event);
+        self.asked += 1;
+        self.matching += u64::from(verdicts.ours);
+        if verdicts.ours != verdicts.theirs {
+            self.differing.push(format!("{path}: {verdicts:?} on {event}"));
         }
-        Detection::Keywords(values) => add("message", values),
-        Detection::AnyOf(parts) | Detection::And(parts) => parts.iter().for_each(|part| collect(part, found)),
-        Detection::ArrayMatch { body, .. } => collect(body, found),
-        Detection::Conditional { named, .. } => named.values().for_each(|part| collect(part, found)),
+        verdicts.ours
     }
-}
 
-/// Events that hold each value in turn, whole, within others, and in capitals, beside the first values of the other fields.
-fn events(literals: &[(String, String)]) -> Vec<Json> {
-    let first: Map<String, Json> =
-        literals.iter().rev().map(|(field, text)| (field.clone(), json!(filled(text)))).collect();
-    let mut events = vec![json!({}), Json::Object(first.clone())];
-    for (field, text) in literals {
-        let plain = filled(text);
-        let shapes =
-            [plain.clone(), plain.to_uppercase(), format!("C:{plain}"), format!("{plain} x"), format!("x{plain}x")];
-        events.extend(shapes.into_iter().flat_map(|value| {
-            let mut event = first.clone();
-            event.insert(field.clone(), json!(value));
-            [Json::Object(event), json!({ field: value })]
-        }));
+    fn finish(&self, what: &str) {
+        say(&format!("{what}: {} pairs of a rule and an event, {} of them matches", self.asked, self.matching));
+        let shown: Vec<_> = self.differing.iter().take(SHOWN_MAX).cloned().collect();
+        assert!(shown.is_empty(), "{} pairs differ, such as\n{}", self.differing.len(), shown.join("\n"));
     }
-    events
-}
-
-/// The one listed difference that the collection meets.
-fn has_wildcards_at_an_open_end(detections: &Detections) -> bool {
-    fn within(detection: &Detection) -> bool {
-        match detection {
-            Detection::AllOf(items) => items.iter().any(|item| {
-                let is_open =
-                    [Modifier::StartsWith, Modifier::EndsWith].iter().any(|one| item.field.has_modifier(*one));
-                let is_wild =
-                    |value: &SigmaValue| matches!(value, SigmaValue::String(text) if text.contains_wildcards());
-                is_open && item.values.iter().any(is_wild)
-            }),
-            Detection::AnyOf(parts) | Detection::And(parts) => parts.iter().any(within),
-            _ => false,
-        }
-    }
-    detections.named.values().any(within)
-}
-
-/// A text that a value with wildcards matches.
-fn filled(text: &str) -> String {
-    text.replace("\\\\", "\\").replace(['*', '?'], "q")
 }
 
 #[test]
-fn the_public_collection_loads_and_matches_as_elsewhere() {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        eprintln!("SKIPPED: {FOLDER} names no folder of rules");
-        return;
-    };
-    let files = rule_files::find(&[PathBuf::from(folder)]).expect("the folder can be read").rules;
-    let (mut loaded, mut pairs, mut matches, mut known) = (0, 0, 0, 0);
-    let mut refused = Vec::new();
-    let mut differing = Vec::new();
-    for path in files {
-        let text = std::fs::read_to_string(&path).expect("a rule file");
-        let mut engines = match Engines::new(&text, &Options::default()) {
-            Ok(engines) => engines,
-            Err(refusal) => {
-                refused.push(format!("{}: {refusal}", path.display()));
-                continue;
-            }
-        };
-        loaded += 1;
-        for event in events(&literals(engines.detections())) {
-            let verdicts = engines.ask(&event);
-            pairs += 1;
-            matches += usize::from(verdicts.ours);
-            if verdicts.ours != verdicts.theirs && has_wildcards_at_an_open_end(engines.detections()) {
-                known += 1;
-            } else if verdicts.ours != verdicts.theirs {
-                differing.push(format!("{}: {verdicts:?} on {event}", path.display()));
+fn the_public_collection_loads_as_one_set() {
+    let Some(collection) = Collection::find() else { return };
+    let sources: Vec<_> = collection.files.iter().map(|(path, text)| Source { path, text }).collect();
+    let problems =
+        compile(&sources, &Options::default()).map_or_else(|problems| problems, |compiled| compiled.warnings);
+    let mut refused = BTreeMap::<&str, Vec<String>>::new();
+    for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+        refused.entry(&problem.file).or_default().push(format!("{problem} [{}]", problem.code));
+    }
+    let reasons: Vec<_> = refused.values().flatten().cloned().collect();
+    say(&format!("{} files, {} of them refused\n{}", sources.len(), refused.len(), reasons.join("\n")));
+    let lists = problems.iter().filter(|problem| problem.code == Code::UnknownList).map(|problem| {
+        let (_, name) = problem.message.split_once('%').expect("the list's name stands between percent signs");
+        (name.trim_end_matches('%').to_owned(), vec!["listed".to_owned()])
+    });
+    let options = Options { lists: lists.collect(), ..Options::default() };
+    if let Err(problems) = compile(&sources, &options) {
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string);
+        panic!("with lists for its placeholders:\n{}", errors.collect::<Vec<_>>().join("\n"));
+    }
+}
+
+#[test]
+fn events_made_from_the_collections_rules_match_as_elsewhere() {
+    let Some(collection) = Collection::find() else { return };
+    let mut pairs = Pairs::default();
+    let (mut rules, mut without_match) = (0, Vec::new());
+    for (path, mut engines) in collection.engines() {
+        rules += 1;
+        let events = synthesis::events(engines.detections());
+        let matching = events.iter().filter(|event| pairs.ask(path, &mut engines, event)).count();
+        if matching == 0 {
+            without_match.push(path);
+        }
+    }
+    say(&format!(
+        "{rules} rules, {} of them without a matching event:\n{}",
+        without_match.len(),
+        without_match.join("\n")
+    ));
+    pairs.finish("made events");
+    assert!(without_match.len() * 50 < rules, "for too many rules no matching event was made: {without_match:?}");
+}
+
+#[test]
+fn recorded_attacks_match_as_the_collection_and_the_other_engine_say() {
+    let Some(collection) = Collection::find() else { return };
+    let recordings = recorded::recordings(&collection.checkout);
+    let mut pairs = Pairs::default();
+    let mut missed = Vec::new();
+    for (path, mut engines) in collection.engines() {
+        for recording in &recordings {
+            let matching = recording.events.iter().filter(|event| pairs.ask(path, &mut engines, event)).count();
+            if engines.id() == Some(&recording.rule) && matching < recording.matches_min {
+                missed.push(format!("{path}: {matching} of {}", recording.matches_min));
             }
         }
     }
-    eprintln!("{loaded} rules loaded, {} refused; {pairs} pairs, {matches} of them matches", refused.len());
-    eprintln!("{known} pairs differ by wildcards at an open end");
-    eprintln!("{}", refused.join("\n"));
-    // Which values a placeholder stands for is not the collection's to say.
-    let ours = refused.iter().filter(|refusal| refusal.contains(": ours: ") && !refusal.contains("[unknown-list]"));
-    let ours: Vec<_> = ours.collect();
-    assert!(ours.is_empty(), "refused here: {ours:#?}");
-    assert!(loaded > 0 && matches > 0, "nothing was compared");
-    assert!(differing.is_empty(), "{} pairs differ:\n{}", differing.len(), differing.join("\n"));
+    let events: usize = recordings.iter().map(|recording| recording.events.len()).sum();
+    say(&format!("{} recordings, {events} events", recordings.len()));
+    pairs.finish("recorded events");
+    assert!(missed.is_empty(), "matched too rarely: {missed:#?}");
 }
