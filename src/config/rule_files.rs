@@ -112,10 +112,11 @@ impl Search {
                 continue;
             }
             let child = entry.path();
-            let is_folder = fs::metadata(&child).map_err(|source| Unreadable { path: child.clone(), source })?.is_dir();
+            let kind = fs::metadata(&child).map_err(|source| Unreadable { path: child.clone(), source })?;
             match child.extension().and_then(|extension| extension.to_str()) {
-                _ if is_folder => self.folder(&child)?,
-                Some("yml" | "yaml") => self.file(&child)?,
+                _ if kind.is_dir() => self.folder(&child)?,
+                // A pipe that nobody writes to would be waited for.
+                Some("yml" | "yaml") if kind.is_file() => self.file(&child)?,
                 _ => {}
             }
         }

@@ -92,7 +92,8 @@ impl<'a> Section<'a> {
         read: impl FnOnce(&'a Node, &'static str) -> Result<T, Fault>,
     ) -> Option<T> {
         if self.get(key).is_none() {
-            reporter.report(Fault::new(Code::MissingKey, self.at, format!("{} has no {key}", self.name)));
+            let fault = Fault::new(Code::MissingKey, self.at, format!("{} has no \"{key}\"", self.name));
+            reporter.report(fault.hint_if_any(example(key).map(str::to_owned)));
         }
         self.read(reporter, key, read)
     }
@@ -111,6 +112,21 @@ impl<'a> Section<'a> {
         let message = format!("unknown key \"{}\" in {}", entry.key.text, self.name);
         Fault::new(Code::UnknownKey, entry.key_at, message).hint(suggest(&entry.key.text, known.iter().copied()))
     }
+}
+
+/// What to write for a key that must be there.
+fn example(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "type" => "write for example \"type: event_count\"",
+        "rules" => "name the rules whose matches count, as in \"rules: [failed_login]\"",
+        "of" => "name the rules whose matches are the whole, as in \"of: [login]\"",
+        "without" => "name the rules of which a match is missed, as in \"without: [ticket_opened]\"",
+        "timespan" => "say how long the window is, as in \"timespan: 5m\"",
+        "rule_files" => "name the rules to be tested, as in \"rule_files: [fan_out.yml]\"",
+        "at" => "say how long after the start of the test, as in \"at: 70s\"",
+        "rule" => "name the rule that alerts, as in \"rule: fan_out\"",
+        _ => return None,
+    })
 }
 
 pub(crate) fn wrong_type(node: &Node, what: &str, wanted: &str) -> Fault {
@@ -169,7 +185,11 @@ pub(crate) fn boolean(node: &Node, key: &str) -> Result<bool, Fault> {
 pub(crate) fn number(node: &Node, key: &str) -> Result<f64, Fault> {
     match &node.data {
         Data::Number(number) => Ok(number.value),
-        _ => Err(Fault::new(Code::BadNumber, node.at, format!("{key} must be a number, not {}", shown(node)))),
+        _ => {
+            let fault = Fault::new(Code::BadNumber, node.at, format!("{key} must be a number, not {}", shown(node)));
+            let percent = node.as_text().and_then(|text| text.strip_suffix('%')?.trim().parse::<f64>().ok());
+            Err(fault.hint_if_any(percent.map(|percent| format!("a share is written as \"{}\"", percent / 100.0))))
+        }
     }
 }
 

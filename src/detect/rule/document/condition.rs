@@ -125,9 +125,12 @@ impl<'a> Parser<'a> {
 
     fn fault(&self, message: &str) -> Fault {
         let fault = Fault::new(Code::BadCondition, self.spot(), format!("condition: {message}"));
-        match self.peek() {
-            Some(word) if word.text == "|" => {
+        match self.peek().map(|word| word.text) {
+            Some("|") => {
                 fault.hint("Sigma 2 counts in a document of its own: \"correlation\" with type, rules, group-by, timespan and condition")
+            }
+            Some(word) if word.starts_with(['&', '!', '=', '<', '>']) => {
+                fault.hint("selections are joined with \"and\", \"or\", \"not\" and ( )")
             }
             _ => fault,
         }
@@ -165,7 +168,11 @@ impl<'a> Parser<'a> {
             return if self.take(")") { Ok(inner) } else { Err(self.fault("a parenthesis is not closed")) };
         }
         let Some(Word { text, .. }) = self.peek() else {
-            return Err(self.fault(if self.words.is_empty() { "it is empty" } else { "it ends too early" }));
+            return Err(self.fault(if self.words.is_empty() {
+                "it is empty"
+            } else {
+                "it ends where the name of a selection should follow"
+            }));
         };
         let text = *text;
         let is_of = self.words.get(self.next + 1).is_some_and(|word| word.text.eq_ignore_ascii_case("of"));
@@ -177,6 +184,9 @@ impl<'a> Parser<'a> {
             return Err(self.fault(&format!("\"{text}\" is not expected here")));
         }
         let found = self.selections.iter().position(|selection| selection.name == text);
+        if found.is_none() && text.starts_with(['&', '!', '=', '<', '>', '|']) {
+            return Err(self.fault(&format!("\"{text}\" is not expected here")));
+        }
         let index = found.ok_or_else(|| self.unknown(text))?;
         self.next += 1;
         Ok(Condition::Selection(index))

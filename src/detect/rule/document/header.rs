@@ -65,17 +65,19 @@ pub(crate) struct Header {
     pub(crate) notes: Map<String, Json>,
 }
 
-/// None if the document has no name at all.
-pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<Header> {
-    let name = name(section, reporter)?;
-    reporter.enter(Some(&name.value));
+/// The header, and whether it has a name at all; without one it is good for nothing but further problems.
+pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> (Header, bool) {
+    let name = name(section, reporter);
+    let is_named = name.is_some();
+    let name = name.unwrap_or_else(|| Spanned { value: String::new(), at: Spot { width: 1, ..section.at } });
+    reporter.enter(Some(&name.value).filter(|_| is_named).map(String::as_str));
     let title = section.read(reporter, "title", reader::text).map_or_else(|| name.value.clone(), |title| title.value);
     let settings = section.get("tokenwatch").and_then(|entry| reporter.check(Section::of(&entry.value, "tokenwatch")));
     if let Some(settings) = settings {
         settings.refuse_unknown(reporter, &SETTINGS);
     }
     let setting = |reporter: &mut Reporter<'_>, key| settings.and_then(|found| found.read(reporter, key, reader::span));
-    Some(Header {
+    let header = Header {
         has_name: section.get("name").is_some(),
         id: section.read(reporter, "id", id),
         lacks_id: section.get("id").is_none(),
@@ -98,7 +100,8 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option
         notes: notes(section),
         name,
         title,
-    })
+    };
+    (header, is_named)
 }
 
 impl Header {

@@ -90,10 +90,10 @@ pub(crate) fn read(file: usize, path: &str, text: &str, problems: &mut Vec<Probl
 fn document(file: usize, node: &Node, reporter: &mut Reporter<'_>) -> Option<Document> {
     reporter.enter(None);
     let section = reporter.check(Section::of(node, "a rule document"))?;
-    let header = header::read(&section, reporter)?;
-    reporter.enter(Some(&header.name.value));
+    let (header, is_named) = header::read(&section, reporter);
     header::check_keys(&section, reporter);
-    Some(Document { file, at: node.at, body: body(&section, &header, reporter), header })
+    let body = body(&section, &header, reporter);
+    is_named.then(|| Document { file, at: node.at, body, header })
 }
 
 fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> Option<Body> {

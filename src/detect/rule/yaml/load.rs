@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+use super::quoted::Quoted;
 use super::scalar::resolve;
 use super::{Data, Entry, Node, Spot, Text};
 use crate::detect::rule::problem::{Code, Fault};
@@ -23,6 +24,8 @@ fn syntax_hint(info: &str) -> &'static str {
         "indent with spaces: YAML takes no tabs there"
     } else if info.contains("flow") {
         "inside { } and [ ] put quotes around a text that has any of { } [ ] , or \": \" in it, and close what is open"
+    } else if info.contains("recursion") {
+        "no rule needs lists and mappings as deep as that"
     } else {
         SYNTAX_HINT
     }
@@ -38,7 +41,7 @@ pub(crate) fn load(text: &str) -> (Vec<Node>, Vec<Fault>) {
         return (Vec::new(), vec![Fault::new(Code::YamlTooLarge, Spot::START, message)]);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut loader = Loader { lines: text.lines().collect(), ..Loader::default() };
+    let mut loader = Loader { quoted: Quoted::new(text), ..Loader::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let step = match event {
@@ -73,7 +76,7 @@ enum Content {
 
 #[derive(Default)]
 struct Loader<'t> {
-    lines: Vec<&'t str>,
+    quoted: Quoted<'t>,
     documents: Vec<Node>,
     faults: Vec<Fault>,
     open: Vec<Open>,
@@ -94,9 +97,8 @@ impl Loader<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let width = match style {
                     ScalarStyle::Plain if text.is_empty() => 1,
-                    // The parser's span goes on behind the quote, over blanks and comments.
-                    ScalarStyle::SingleQuoted => self.quoted_width(at, '\'').unwrap_or(at.width),
-                    ScalarStyle::DoubleQuoted => self.quoted_width(at, '"').unwrap_or(at.width),
+                    ScalarStyle::SingleQuoted => self.quoted.width(at, '\'').unwrap_or(at.width),
+                    ScalarStyle::DoubleQuoted => self.quoted.width(at, '"').unwrap_or(at.width),
                     _ => at.width,
                 };
                 let at = Spot { width, ..at };
@@ -121,22 +123,6 @@ impl Loader<'_> {
                 None => Err(Fault::new(Code::YamlSyntax, at, "an alias inside what it names")),
             },
         }
-    }
-
-    /// From quote to quote, if both stand in one line.
-    fn quoted_width(&self, at: Spot, quote: char) -> Option<usize> {
-        let line = self.lines.get(at.line - 1)?;
-        let mut letters = line.chars().skip(at.column - 1).enumerate().peekable();
-        letters.next_if(|(_, letter)| *letter == quote)?;
-        while let Some((index, letter)) = letters.next() {
-            if letter == '\\' && quote == '"' || letter == '\'' && letters.peek().is_some_and(|(_, next)| *next == '\'')
-            {
-                letters.next();
-            } else if letter == quote {
-                return Some(index + 1);
-            }
-        }
-        None
     }
 
     fn start(&mut self, at: Spot, anchor: usize, content: Content) -> Result<(), Fault> {
@@ -171,7 +157,8 @@ impl Loader<'_> {
                 Some((key, key_at)) => {
                     if let Some(line) = first_lines.get(&key.text) {
                         let message = format!("the key \"{}\" stands already in line {line}", key.text);
-                        self.faults.push(Fault::new(Code::DuplicateKey, key_at, message));
+                        let hint = "write it once; several values are a list, as in \"key: [one, two]\"";
+                        self.faults.push(Fault::new(Code::DuplicateKey, key_at, message).hint(hint));
                     } else {
                         first_lines.insert(key.text.clone(), key_at.line);
                         entries.push(Entry { key, key_at, value: node });

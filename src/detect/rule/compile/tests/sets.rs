@@ -335,3 +335,14 @@ fn rules_of_one_title_are_numbered_whatever_the_order_of_the_files() {
         assert_eq!(numbered.map(|warning| warning.file.as_str()).collect::<Vec<_>>(), [files[0].path, files[1].path]);
     }
 }
+
+#[test]
+fn neither_a_missing_name_nor_a_wrong_type_hides_what_else_is_wrong() {
+    let nameless = "detection:\n  s: {a|contians: 1}\n  condition: t\n";
+    assert_eq!(errors(nameless).len(), 3, "{:?}", errors(nameless));
+    let typo = "name: n\ncorrelation:\n  type: event_cuont\n  timespan: 5\n  condition: {gte: ten}\n";
+    let found = errors(typo);
+    for code in ["[unknown-type]", "[missing-key]", "[timespan-without-unit]", "[bad-number]"] {
+        assert!(found.iter().any(|error| error.ends_with(code)), "{code}: {found:?}");
+    }
+}

@@ -54,7 +54,7 @@ pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &
         let hint = format!("write group-by under {name}");
         reporter.report(Fault::new(Code::MisplacedKey, field.at, message).hint(hint));
     }
-    let kind = section.require(reporter, "type", |node, key| kind(node, key, name));
+    let kind = section.require(reporter, "type", |node, key| kind(node, key, name)).or_else(|| meant(&section));
     refuse_unknown(&section, kind.as_ref().map(|kind| kind.value), reporter);
     let references = references(&section, kind.as_ref().map(|kind| kind.value), reporter);
     let timespan = section.require(reporter, "timespan", reader::positive_span);
@@ -92,6 +92,14 @@ fn kind(node: &Node, key: &str, section: &str) -> Result<Spanned<&'static str>, 
         suggest(&text.value, own.iter().copied())
     };
     Err(Fault::new(Code::UnknownType, text.at, message).hint(hint))
+}
+
+/// The type that a wrong one was probably meant to be, so that the other problems of the document are found with it.
+fn meant(section: &Section<'_>) -> Option<Spanned<&'static str>> {
+    const DISTANCE_MAX: usize = 2;
+    let node = &section.get("type")?.value;
+    let known = logic::CORRELATIONS.into_iter().chain(logic::ANOMALIES);
+    Some(Spanned { value: reader::near(node.as_text()?, known, DISTANCE_MAX)?, at: node.at })
 }
 
 /// A key of another type is told apart from one that no type has.
