@@ -183,14 +183,12 @@ pub(crate) fn boolean(node: &Node, key: &str) -> Result<bool, Fault> {
 
 /// A finite number.
 pub(crate) fn number(node: &Node, key: &str) -> Result<f64, Fault> {
-    match &node.data {
-        Data::Number(number) => Ok(number.value),
-        _ => {
-            let fault = Fault::new(Code::BadNumber, node.at, format!("{key} must be a number, not {}", shown(node)));
-            let percent = node.as_text().and_then(|text| text.strip_suffix('%')?.trim().parse::<f64>().ok());
-            Err(fault.hint_if_any(percent.map(|percent| format!("a share is written as \"{}\"", percent / 100.0))))
-        }
+    if let Data::Number(number) = &node.data {
+        return Ok(number.value);
     }
+    let fault = Fault::new(Code::BadNumber, node.at, format!("{key} must be a number, not {}", shown(node)));
+    let percent = node.as_text().and_then(|text| text.strip_suffix('%')?.trim().parse::<f64>().ok());
+    Err(fault.hint_if_any(percent.map(|percent| format!("a share is written as \"{}\"", percent / 100.0))))
 }
 
 /// A number within bounds, both included.

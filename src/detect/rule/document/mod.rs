@@ -93,7 +93,7 @@ fn document(file: usize, node: &Node, reporter: &mut Reporter<'_>) -> Option<Doc
     let (header, is_named) = header::read(&section, reporter);
     header::check_keys(&section, reporter);
     let body = body(&section, &header, reporter);
-    is_named.then(|| Document { file, at: node.at, body, header })
+    is_named.then_some(Document { file, at: node.at, body, header })
 }
 
 fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> Option<Body> {
