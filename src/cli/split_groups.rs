@@ -31,7 +31,7 @@ fn say(topics: &[String], groups: &BTreeSet<String>) {
 }
 
 /// The group-bys of the rules that remember anything.
-fn windowed_groups(rules: &RuleSet) -> BTreeSet<String> {
+pub(super) fn windowed_groups(rules: &RuleSet) -> BTreeSet<String> {
     let remembers = |rule: &&Rule| !matches!(rule.logic, Logic::Event) || rule.suppress.millis() > 0;
     let group = |rule: &Rule| match rules.keyspaces.get(rule.keyspace).map(Vec::as_slice) {
         None | Some([]) => "nothing".to_owned(),

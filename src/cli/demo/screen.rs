@@ -11,7 +11,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::detect::rule::RuleSet;
 
-use super::super::Failure;
+use super::super::{Failure, counted, split_groups};
 use super::feeder::Fed;
 use super::scoreboard::{Score, Scoreboard};
 use super::watcher::SeenAlert;
@@ -27,6 +27,20 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 /// More names than this are too long a line.
 const NAMES_MAX: usize = 6;
+
+/// Which of somebody's rules can seem not to work, because records are keyed by subject.
+fn split_note(rules: &RuleSet) -> String {
+    let groups = split_groups::windowed_groups(rules);
+    let split: Vec<_> = groups.iter().filter(|group| !group.split(" + ").any(|field| field == "jwt.sub")).collect();
+    if split.is_empty() {
+        return String::new();
+    }
+    let groups = split.iter().map(|group| group.as_str()).collect::<Vec<_>>().join(", by ");
+    format!(
+        "note     records are keyed by jwt.sub, and windows are kept per partition: a rule grouped by {groups} counts only\n\
+         \x20        what one partition sees; try it with \"tokenwatch generate | tokenwatch replay --rules ...\"\n"
+    )
+}
 
 fn level_style(level: &str) -> Style {
     match level {
@@ -56,15 +70,17 @@ impl Screen {
     pub(super) fn introduce(&self, arguments: &Arguments, rules: &RuleSet, address: SocketAddr) -> Result<(), Failure> {
         let names: Vec<_> =
             rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str()).collect();
-        let rules = if names.len() > NAMES_MAX { names.len().to_string() } else { names.join(", ") };
+        // Of the shipped rules the score tells as much.
+        let note = if arguments.rules.is_empty() { String::new() } else { split_note(rules) };
+        let names = if names.len() > NAMES_MAX { names.len().to_string() } else { names.join(", ") };
         let until = arguments.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {time:.0?}"));
         let lines = format!(
             "{BOLD}tokenwatch demo{BOLD:#}  the service on an embedded Kafka broker, with generated traffic, {until}\n\
              traffic  {} events/s over {PARTITIONS} partitions, an attack every few seconds\n\
              rules    {}\n\
-             metrics  http://{address}/metrics\n\n",
+             metrics  http://{address}/metrics\n{note}\n",
             HumanCount(u64::from(arguments.rate)),
-            rules,
+            names,
         );
         self.print(&lines).map_err(|error| Failure::output(&error))
     }
@@ -101,7 +117,8 @@ impl Screen {
             lines.push(format!("{rule:<28}{alerts:>7}{injected:>10}{detected:>10}{missed:>8}{unexplained:>24}"));
         }
         if !quiet.is_empty() {
-            lines.push(format!("{} more rules had no attack to find, and raised no alert", quiet.len()));
+            let more = counted(quiet.len(), "more rule");
+            lines.push(format!("{more} had no attack to find, and raised no alert"));
         }
         if board.cut_short > 0 {
             lines.push(format!("{} more had begun and were cut short by the end", board.cut_short));

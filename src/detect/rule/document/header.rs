@@ -40,6 +40,9 @@ pub(crate) const KNOWN: [&str; 21] = [
 /// Longest name in bytes: names are labels of metrics.
 pub(crate) const NAME_BYTES_MAX: usize = 256;
 
+/// Letters that a misspelt top-level key has wrong at most; with more it is a custom field.
+pub(super) const SLIPS_MAX: usize = 2;
+
 /// The keys under `tokenwatch`.
 pub(crate) const SETTINGS: [&str; 3] = ["suppress", "group-by", "min_gap"];
 
@@ -134,7 +137,7 @@ pub(super) fn check_keys(section: &Section<'_>, reporter: &mut Reporter<'_>) {
             continue;
         }
         // One slip in a short word, two in a long one: a custom field of four letters is not far from `date`.
-        let distance_max = (key.chars().count() / 3).clamp(1, 2);
+        let distance_max = (key.chars().count() / 3).clamp(1, SLIPS_MAX);
         if let Some(nearest) = near(key, known(), distance_max) {
             let hint = format!("did you mean \"{nearest}\"? A custom field needs a name less like it");
             let message = format!("unknown key \"{key}\"");

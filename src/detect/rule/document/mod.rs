@@ -13,7 +13,7 @@ mod tests;
 mod window;
 
 use crate::detect::rule::problem::{Code, Fault, Problem};
-use crate::detect::rule::yaml::{self, Data, Node, Spot};
+use crate::detect::rule::yaml::{self, Data, Entry, Node, Spot};
 
 pub(crate) use super::reader::{Reporter, Spanned, clip, near, shown, suggest};
 pub(crate) use condition::Condition;
@@ -98,9 +98,11 @@ fn document(file: usize, node: &Node, reporter: &mut Reporter<'_>) -> Option<Doc
 
 fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> Option<Body> {
     let mut bodies = section.entries.iter().filter(|entry| header::BODIES.contains(&entry.key.text.as_str()));
-    let Some(entry) = bodies.next() else {
+    let Some((entry, kind)) = bodies.next().map(|entry| (entry, entry.key.text.as_str())).or_else(|| misspelt(section))
+    else {
         let message = "the document has none of detection, correlation, anomaly and filter";
-        reporter.report(Fault::new(Code::NoBody, header.name.at, message));
+        let hint = "add one of them as a key of its own, not indented";
+        reporter.report(Fault::new(Code::NoBody, header.name.at, message).hint(hint));
         return None;
     };
     if let Some(second) = bodies.next() {
@@ -109,7 +111,7 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
         reporter.report(Fault::new(Code::SeveralBodies, second.key_at, message).hint(hint));
         return None;
     }
-    match entry.key.text.as_str() {
+    match kind {
         "detection" => {
             header.refuse_window_settings(reporter);
             detection::read(section, entry, reporter).map(Body::Detection)
@@ -118,6 +120,12 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
         "anomaly" => window::read(&entry.value, "anomaly", header, reporter).map(Body::Window),
         _ => window::read(&entry.value, "correlation", header, reporter).map(Body::Window),
     }
+}
+
+/// A body whose key is reported as misspelt, and what it was meant to be: it may have other problems.
+fn misspelt<'a>(section: &Section<'a>) -> Option<(&'a Entry, &'static str)> {
+    let mut entries = section.entries.iter().filter(|entry| !header::KNOWN.contains(&entry.key.text.as_str()));
+    entries.find_map(|entry| Some((entry, near(&entry.key.text, header::BODIES, header::SLIPS_MAX)?)))
 }
 
 fn filter(document: &Section<'_>, node: &Node, reporter: &mut Reporter<'_>) -> Option<Filter> {

@@ -337,9 +337,11 @@ fn rules_of_one_title_are_numbered_whatever_the_order_of_the_files() {
 }
 
 #[test]
-fn neither_a_missing_name_nor_a_wrong_type_hides_what_else_is_wrong() {
+fn no_missing_name_nor_misspelt_word_hides_what_else_is_wrong() {
     let nameless = "detection:\n  s: {a|contians: 1}\n  condition: t\n";
     assert_eq!(errors(nameless).len(), 3, "{:?}", errors(nameless));
+    let body = "name: n\ndetecton:\n  s: {a|contians: 1}\n  condition: t\n";
+    assert_eq!(errors(body).len(), 3, "{:?}", errors(body));
     let typo = "name: n\ncorrelation:\n  type: event_cuont\n  timespan: 5\n  condition: {gte: ten}\n";
     let found = errors(typo);
     for code in ["[unknown-type]", "[missing-key]", "[timespan-without-unit]", "[bad-number]"] {
