@@ -7,6 +7,7 @@ mod shipped;
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenwatch::detect::matcher::LabelSet;
@@ -36,6 +37,28 @@ fn generated(count: usize) -> String {
 fn rules(text: &str) -> Arc<RuleSet> {
     let sources = [Source { path: "bench.yml", text }];
     Arc::new(compile(&sources, &Options::default()).expect("the rules are right").rules)
+}
+
+/// Says how many times as much an event costs under a hundred times as many rules.
+fn ratio(_: &mut Criterion) {
+    const EVENTS: u32 = 100_000;
+    let cost = |count| {
+        let rules = rules(&generated(count));
+        let values = event(&rules);
+        let mut labels = LabelSet::default();
+        let mut run = || {
+            let started = Instant::now();
+            (0..EVENTS).for_each(|_| rules.matcher.labels(black_box(&values), &mut labels));
+            started.elapsed()
+        };
+        run();
+        (0..5).map(|_| run()).min().unwrap_or_default().as_secs_f64() * 1e9 / f64::from(EVENTS)
+    };
+    let (few, many) = (cost(30), cost(3_000));
+    println!(
+        "30 rules {few:.0} ns, 3,000 rules {many:.0} ns an event: {:.1} times; at most 10 are allowed",
+        many / few
+    );
 }
 
 /// A usual request, as the slots of some rules.
@@ -78,5 +101,5 @@ fn matching(criterion: &mut Criterion) {
     criterion.bench_function("compile/3000 rules", |bencher| bencher.iter(|| rules(black_box(&text))));
 }
 
-criterion_group!(benches, matching);
+criterion_group!(benches, matching, ratio);
 criterion_main!(benches);

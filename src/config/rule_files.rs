@@ -65,9 +65,9 @@ pub fn lists(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<String>>, Unrea
     Ok(lists)
 }
 
-/// The entries of a list's text.
+/// The entries of a list's text, whose byte-order mark is none of them.
 pub fn list_entries(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Where lists are looked for if no folder is configured: for each rule path the nearest folder `lists`, in the path's
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn lists_are_files_of_lines() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("admins.txt"), "# who may\nann\n\n  bob  \n").expect("a file");
+        fs::write(folder.path().join("admins.txt"), "\u{feff}ann\r\n# who else may\n\n  bob  \n").expect("a file");
         fs::write(folder.path().join("notes.md"), "no list").expect("a file");
         let lists = lists(&[folder.path().to_owned()]).expect("readable");
         assert_eq!(lists, BTreeMap::from([("admins".to_owned(), vec!["ann".to_owned(), "bob".to_owned()])]));

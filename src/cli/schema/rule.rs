@@ -83,7 +83,9 @@ fn complete() -> Json {
 
 /// A name, or a title to make one of.
 fn named() -> Json {
-    let title = json!({ "required": ["title"], "properties": { "title": { "pattern": "[\\p{L}\\p{N}]" } } });
+    // Not all regular expressions of validators know classes of Unicode.
+    let word = "[0-9A-Za-z\u{80}-\u{10ffff}]";
+    let title = json!({ "required": ["title"], "properties": { "title": { "pattern": word } } });
     let action = json!({ "required": ["action"] });
     json!({ "anyOf": [{ "required": ["name"] }, title, action] })
 }
