@@ -191,7 +191,18 @@ fn criteria(
     has_bounds: bool,
     reporter: &mut Reporter<'_>,
 ) -> Option<Criteria> {
-    let condition = section.require(reporter, "condition", |node, _| Section::of(node, "condition"))?;
+    let shape = match (besides.contains(&"field"), has_bounds) {
+        (true, true) => "write for example \"condition: {field: service.name, gte: 8}\"",
+        (true, false) => "write for example \"condition: {field: service.name}\"",
+        (false, _) => "write for example \"condition: {gte: 10}\"",
+    };
+    let Some(entry) = section.get("condition") else {
+        let message = format!("{} has no \"condition\"", section.name);
+        reporter.report(Fault::new(Code::MissingKey, section.at, message).hint(shape));
+        return None;
+    };
+    let condition = Section::of(&entry.value, "condition").map_err(|fault| fault.hint(shape));
+    let condition = reporter.check(condition)?;
     let known: Vec<&str> = besides.iter().copied().chain(BOUNDS.into_iter().filter(|_| has_bounds)).collect();
     let before = condition.entries.iter().filter(|entry| !known.contains(&entry.key.text.as_str()));
     let mut is_right = true;
@@ -200,7 +211,7 @@ fn criteria(
         let key = entry.key.text.as_str();
         reporter.report(if BOUNDS.contains(&key) || matches!(key, "field" | "percentile") {
             let message = format!("{key} means nothing in the condition of this type");
-            Fault::new(Code::MisplacedKey, entry.key_at, message)
+            Fault::new(Code::MisplacedKey, entry.key_at, message).hint(format!("known here: {}", known.join(", ")))
         } else {
             condition.unknown(entry, &known)
         });
