@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Purpose};
 use crate::geo::{self, Databases};
 use crate::http::{Server, Views};
-use crate::kafka::{KafkaTransport, Patience, Probe};
+use crate::kafka::{KafkaTransport, Patience, Probe, state_topic};
 use crate::service::{self, Remedy, Service, Workplace};
 use crate::telemetry::{self, Reload};
 
@@ -174,6 +174,7 @@ async fn watch(
         () = &mut stop => return Ok(()),
     }
     probe.warn_of_create_time().await;
+    state_topic::provide(&config.kafka).await?;
     split_groups::warn_of(&config.kafka.topics, &rules);
     let transports: Result<Vec<_>, _> =
         (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
@@ -182,6 +183,7 @@ async fn watch(
         settings: config.pipeline.clone(),
         places: Arc::new(ArcSwap::new(Arc::clone(databases.places()))),
         group_id: config.kafka.group_id.clone(),
+        save_interval: Duration::from_millis(config.state.snapshot_interval.millis().unsigned_abs()),
         views: Arc::clone(views),
     };
     let service = Service::start(&workplace, transports?)?;

@@ -29,6 +29,8 @@ pub struct KafkaSettings {
     pub dead_letter_topic: String,
     /// Where alerts of rules in shadow go; none unless `rules.shadow` says that there are some.
     pub shadow_topic: Option<String>,
+    /// Where what is known of each partition is saved.
+    pub state_topic: String,
     /// Where a group without offsets begins.
     pub start: Start,
     /// How the group agrees on who reads what.
@@ -49,6 +51,7 @@ impl Default for KafkaSettings {
             alerts_topic: "tokenwatch-alerts".to_owned(),
             dead_letter_topic: "tokenwatch-dead-letters".to_owned(),
             shadow_topic: None,
+            state_topic: "tokenwatch-state".to_owned(),
             start: Start::Earliest,
             group_protocol: GroupProtocol::Classic,
             workers: 1,
@@ -148,6 +151,7 @@ impl KafkaSettings {
         let mut shadow_topic = SHADOW_TOPIC.to_owned();
         reader.set_if("kafka.shadow_topic", &mut shadow_topic, |name| topic(name));
         kafka.shadow_topic = Some(shadow_topic);
+        reader.set_if("kafka.state_topic", &mut kafka.state_topic, |name| topic(name));
         kafka.check_for_loops(reader);
         reader.set("kafka.start", &mut kafka.start);
         reader.set("kafka.group_protocol", &mut kafka.group_protocol);
@@ -168,7 +172,11 @@ impl KafkaSettings {
 
     /// The settings that name the topics which the service writes to, and the topics.
     fn outputs(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let always = [("kafka.alerts_topic", &self.alerts_topic), ("kafka.dead_letter_topic", &self.dead_letter_topic)];
+        let always = [
+            ("kafka.alerts_topic", &self.alerts_topic),
+            ("kafka.dead_letter_topic", &self.dead_letter_topic),
+            ("kafka.state_topic", &self.state_topic),
+        ];
         always.into_iter().chain(self.shadow_topic.iter().map(|topic| ("kafka.shadow_topic", topic)))
     }
 

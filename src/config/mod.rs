@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use crate::detect::Limits;
+use crate::detect::{Limits, Span};
 use crate::ingest::Source;
 use crate::pipeline;
 
@@ -50,6 +50,8 @@ pub struct Config {
     pub rules: RuleSettings,
     /// `time`, `limits`, `alerts` and `rules.placeholders`.
     pub pipeline: pipeline::Settings,
+    /// `state`.
+    pub state: StateSettings,
     /// `sources`.
     pub sources: SourceSettings,
     /// `geo`.
@@ -90,6 +92,19 @@ pub struct SourceSettings {
 impl Default for SourceSettings {
     fn default() -> Self {
         Self { raw_timestamp: Source::TIMESTAMP.to_owned() }
+    }
+}
+
+/// The checked section `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// Between two times that what is known of a partition is saved.
+    pub snapshot_interval: Span,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { snapshot_interval: Span::from_millis(30_000) }
     }
 }
 
@@ -177,6 +192,8 @@ impl Setting for LogFormat {
     }
 }
 
+/// Saving more often would be most of the work.
+const SNAPSHOT_INTERVAL_MIN_MS: i64 = 1_000;
 /// More evidence than this would make an alert too large for a topic.
 const EVIDENCE_MAX: usize = 1000;
 /// Decoding nests as deep as a record does, on a thread's stack.
@@ -209,6 +226,12 @@ impl Config {
             config.kafka.shadow_topic = None;
         }
         config.pipeline = pipeline_settings(reader);
+        reader.set_if("state.snapshot_interval", &mut config.state.snapshot_interval, |interval| {
+            if interval.millis() < SNAPSHOT_INTERVAL_MIN_MS {
+                return Err(Fault::new("is shorter than a second"));
+            }
+            Ok(())
+        });
         reader.set("sources.raw_timestamp", &mut config.sources.raw_timestamp);
         reader.set_path("geo.city_db", &mut config.geo.city_db);
         reader.set_path("geo.asn_db", &mut config.geo.asn_db);

@@ -88,7 +88,7 @@ fn unknown_keys_name_the_nearest_known_one() {
     assert_eq!(
         problems(text, &[("TOKENWATCH_LOG__LEVLE", "info")]),
         [
-            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, sources, geo, http, log".to_owned(),
+            "tokenwatch.toml | gorups | is not a known setting | the sections are kafka, rules, time, alerts, limits, state, sources, geo, http, log".to_owned(),
             "tokenwatch.toml | kafka.allowed_lateness | is not a known setting | did you mean time.allowed_lateness?".to_owned(),
             "tokenwatch.toml | kafka.topcis | is not a known setting | did you mean kafka.topics?".to_owned(),
             format!("tokenwatch.toml | limits.zebra | is not a known setting | limits has {limits}"),
@@ -102,11 +102,8 @@ fn unknown_keys_name_the_nearest_known_one() {
 fn keys_of_later_versions_say_so() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
-        problems("[kafka]\nstate_topic = \"s\"\n[privacy]\npseudonymize = []\n", &[]),
-        [
-            format!("tokenwatch.toml | kafka.state_topic | is not available in this version ({version}) | -"),
-            format!("tokenwatch.toml | privacy | is not available in this version ({version}) | -"),
-        ]
+        problems("[privacy]\npseudonymize = []\n", &[]),
+        [format!("tokenwatch.toml | privacy | is not available in this version ({version}) | -")]
     );
 }
 

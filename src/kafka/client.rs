@@ -65,6 +65,19 @@ pub(super) fn consumer(settings: &KafkaSettings, worker: usize) -> ClientConfig 
     config
 }
 
+/// A client that reads partitions of its choice, in no group, and is told where they end.
+pub(super) fn reader(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = common(settings, &[("fetch.queue.backoff.ms", "5"), ("fetch.wait.max.ms", "50")]);
+    config
+        // The client wants a group where it consumes; with partitions of our choice it joins none.
+        .set("group.id", &settings.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest");
+    config
+}
+
 /// The writer of everything that leaves, in transactions of this name.
 pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> ClientConfig {
     let record_bytes_max = RECORD_BYTES_MAX.to_string();
@@ -72,6 +85,8 @@ pub(super) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Clie
         settings,
         &[
             ("linger.ms", "5"),
+            // The state of several partitions may go out at once.
+            ("queue.buffering.max.messages", "1000000"),
             ("retry.backoff.ms", "20"),
             ("compression.type", "lz4"),
             // As Java clients place keys, so that other tools find a group's alerts where they look for them.

@@ -168,6 +168,7 @@ pub(super) struct WriterContext {
     pub(super) alerts_topic: String,
     pub(super) dead_letter_topic: String,
     pub(super) shadow_topic: Option<String>,
+    pub(super) state_topic: String,
 }
 
 impl WriterContext {
@@ -177,6 +178,7 @@ impl WriterContext {
             Destination::DeadLetters => &self.dead_letter_topic,
             // No rule is in shadow without it; if one were, no topic has an empty name, and the write is refused.
             Destination::ShadowAlerts => self.shadow_topic.as_deref().unwrap_or_default(),
+            Destination::State => &self.state_topic,
         }
     }
 }

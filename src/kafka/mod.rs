@@ -10,8 +10,10 @@ mod context;
 pub mod embedded;
 mod error;
 pub mod feed;
+mod lookback;
 pub mod preflight;
 mod producer;
+pub mod state_topic;
 pub mod tail;
 mod transport;
 

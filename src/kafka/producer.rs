@@ -50,6 +50,7 @@ impl Writer {
             alerts_topic: settings.alerts_topic.clone(),
             dead_letter_topic: settings.dead_letter_topic.clone(),
             shadow_topic: settings.shadow_topic.clone(),
+            state_topic: settings.state_topic.clone(),
         };
         let config = client::producer(settings, &transactional_id);
         let producer: BaseProducer<_> =
@@ -73,6 +74,7 @@ impl Writer {
         let topic = self.producer.context().topic(outgoing.destination);
         let ticket = usize::try_from(ticket.0).expect("fewer outputs than a pointer's width counts");
         let mut record: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, ticket);
+        record.partition = outgoing.partition;
         record.key = outgoing.key;
         record.payload = outgoing.payload;
         if !outgoing.headers.is_empty() {

@@ -94,6 +94,7 @@ fn records_outputs_and_commits_make_their_way() {
 
     let outgoing = Outgoing {
         destination: Destination::Alerts,
+        partition: None,
         key: Some(b"ann"),
         payload: Some(b"alert"),
         headers: &[("name", b"value".to_vec())],

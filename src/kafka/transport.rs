@@ -16,18 +16,20 @@ use crate::config::{KafkaSettings, Start};
 use crate::detect::Timestamp;
 use crate::service::Failure;
 use crate::service::transport::{
-    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, Ticket, Transport, Undelivered,
+    Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, Stretch, Ticket, Transport, Undelivered,
 };
 
 use super::begin;
 use super::client;
 use super::context::{MemberContext, answer};
+use super::lookback::Reader;
 use super::producer::Writer;
 
 /// A member of the group that has subscribed, and a producer.
 pub struct KafkaTransport {
     consumer: Arc<BaseConsumer<MemberContext>>,
     writer: Writer,
+    reader: Reader,
     start: Start,
     /// The partitions that the worker was told to give back and has not; the group waits for it.
     unanswered: Option<Vec<PartitionId>>,
@@ -58,8 +60,8 @@ impl KafkaTransport {
         consumer
             .subscribe(&topics)
             .map_err(|error| Failure::configuration("kafka.topics", format!("cannot be subscribed to: {error}")))?;
-        let (start, consumer) = (settings.start, Arc::new(consumer));
-        Ok(Self { consumer, writer, start, unanswered: None, begun: Vec::new(), questions: Vec::new() })
+        let (start, consumer, reader) = (settings.start, Arc::new(consumer), Reader::new(settings));
+        Ok(Self { consumer, writer, reader, start, unanswered: None, begun: Vec::new(), questions: Vec::new() })
     }
 
     fn answer(&mut self, assigned: bool, list: &TopicPartitionList) {
@@ -144,6 +146,14 @@ impl Transport for KafkaTransport {
                 self.consumer.context().inbox.push(Event::NotFound(question, why));
             }
         }
+    }
+
+    fn look_back(&mut self, stretch: &Stretch) -> Result<(), Hindrance> {
+        self.reader.begin(stretch)
+    }
+
+    fn read_back(&mut self, records_max: usize, each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance> {
+        self.reader.read(records_max, each)
     }
 
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
@@ -236,7 +246,7 @@ impl Transport for KafkaTransport {
     }
 }
 
-fn incoming<'a>(message: &'a BorrowedMessage<'_>) -> Incoming<'a> {
+pub(super) fn incoming<'a>(message: &'a BorrowedMessage<'_>) -> Incoming<'a> {
     Incoming {
         topic: message.topic(),
         partition: message.partition(),

@@ -11,8 +11,7 @@ use crate::detect::limits::Limits;
 use crate::detect::matcher::LabelSet;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::PartitionState;
-use crate::detect::state::SnapshotError;
+use crate::detect::state::{Delta, PartitionState, SnapshotError};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
@@ -143,6 +142,22 @@ impl Pipeline {
         partition.state.snapshot(&self.rules)
     }
 
+    /// What has changed in a partition since this was last asked, or since it was restored.
+    pub fn changes(&self, partition: &mut Partition) -> Delta {
+        partition.state.changes(&self.rules)
+    }
+
+    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more.
+    pub fn restore_from<'a>(
+        &self,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        head: &[u8],
+        hash_seed: [u64; 4],
+    ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        let (state, unused) = PartitionState::restore_from(entries, head, &self.rules, hash_seed)?;
+        Ok((Partition { state }, unused))
+    }
+
     /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.
     pub fn restore(&self, snapshot: &[u8], hash_seed: [u64; 4]) -> Result<Partition, SnapshotError> {
         PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state })
@@ -215,6 +230,17 @@ fn emptied<'a>(mut values: Vec<Value<'_>>) -> Vec<Value<'a>> {
 }
 
 impl Partition {
+    /// From now on [`Pipeline::changes`] tells of every group that changes.
+    pub fn keep_changes(&mut self) {
+        self.state.keep_changes();
+    }
+
+    /// Groups that have changed since changes were last taken, or a few more.
+    #[must_use]
+    pub fn changes_count(&self) -> usize {
+        self.state.changes_count()
+    }
+
     /// The greatest event time accepted so far; none before the first.
     #[must_use]
     pub fn stream_time(&self) -> Option<Timestamp> {

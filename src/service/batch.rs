@@ -3,13 +3,15 @@
 //! One place knows what a decided record leaves behind: alerts, a dead letter, a count, an offset. Nothing here waits
 //! or sends.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tracing::error;
 
 use crate::detect::rule::RuleSet;
+use crate::detect::state::SnapshotError;
 use crate::detect::{Origin, Timestamp};
 use crate::http::Views;
 use crate::ingest::Record;
@@ -19,8 +21,12 @@ use crate::telemetry::{Dispositions, PartitionState, Recorder};
 
 use super::ledger::Ledger;
 use super::output::{Author, Output};
+use super::saved::{self, Keys, Saved};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
+
+/// Changed groups at which a partition is saved before it is time.
+const CHANGES_MAX: usize = 50_000;
 
 /// A partition with its windows.
 #[derive(Debug)]
@@ -37,6 +43,40 @@ struct Owned {
     halted: bool,
     /// Index in [`Batch::topics`].
     topic: usize,
+    keys: Keys,
+    /// The offset up to which its saved state tells; none if nothing is saved.
+    saved: Option<i64>,
+    /// When it is to be saved again.
+    save_at: Instant,
+    /// Keys of the state topic that are of no use any more.
+    stale: Vec<Vec<u8>>,
+}
+
+impl Owned {
+    /// The records that bring what is saved up to date; none if it is.
+    fn save(&mut self, pipeline: &Pipeline) -> Vec<(Output, PartitionId)> {
+        if self.saved == Some(self.next) {
+            return Vec::new();
+        }
+        let mut delta = pipeline.changes(&mut self.state);
+        let stale = std::mem::take(&mut self.stale);
+        let rewritten: HashSet<_> = delta.entries.iter().map(|(spelled, _)| spelled.clone()).collect();
+        delta.entries.extend(stale.into_iter().filter(|key| !rewritten.contains(key)).map(|key| (key, None)));
+        self.saved = Some(self.next);
+        let records = saved::records(&self.keys, &self.id, self.next, delta);
+        records.map(|record| (record, self.id.clone())).collect()
+    }
+}
+
+/// A partition that is restored, or new.
+#[derive(Debug)]
+pub struct Restored {
+    /// What is known of it.
+    pub state: Partition,
+    /// The offset up to which its saved state tells; none if nothing is saved.
+    pub saved: Option<i64>,
+    /// Keys of the state topic, as groups are spelled, that are of no use any more.
+    pub stale: Vec<Vec<u8>>,
 }
 
 /// Decides records, and keeps what they lead to until [`Batch::finish`].
@@ -48,6 +88,8 @@ pub struct Batch {
     settings: Settings,
     views: Arc<Views>,
     outcome: BatchOutcome,
+    /// Of records that are decided again; nobody looks at it.
+    muted: BatchOutcome,
     owned: Vec<Owned>,
     /// Index in `owned` of the record before: records come in runs.
     last: usize,
@@ -58,15 +100,18 @@ pub struct Batch {
     /// For each alert of the outcome, the timestamp of the record that raised it, and its partition's index in `owned`.
     causes: Vec<(Option<Timestamp>, usize)>,
     records: usize,
+    /// What was known under the rules before, to be saved with the next commit.
+    saves: Vec<(Output, PartitionId)>,
     recorder: Recorder,
     author: Author,
+    save_interval: Duration,
 }
 
 impl Batch {
     /// A batch that owns no partition yet.
     #[must_use]
     pub fn new(workplace: &Workplace, author: Author) -> Self {
-        let Workplace { rules, settings, places, views, .. } = workplace;
+        let Workplace { rules, settings, places, views, save_interval, .. } = workplace;
         Self {
             outcome: BatchOutcome::new(&rules.load()),
             recorder: views.metrics.recorder(&rules.load()),
@@ -75,6 +120,8 @@ impl Batch {
             places: Arc::clone(places),
             settings: settings.clone(),
             views: Arc::clone(views),
+            muted: BatchOutcome::new(&rules.load()),
+            saves: Vec::new(),
             owned: Vec::new(),
             last: 0,
             topics: Vec::new(),
@@ -82,21 +129,88 @@ impl Batch {
             causes: Vec::new(),
             records: 0,
             author,
+            save_interval: *save_interval,
         }
     }
 
-    /// Owns a partition from `position` on. Its windows begin empty: this is where a state topic will be restored
-    /// from. The seed is random, because subjects are chosen by attackers.
-    pub fn add(&mut self, position: Position) {
+    /// Between two times that a partition is saved.
+    #[must_use]
+    pub const fn save_interval(&self) -> Duration {
+        self.save_interval
+    }
+
+    /// A partition of which nothing is known. The seed is random, because subjects are chosen by attackers.
+    #[must_use]
+    pub fn unknown(&self) -> Partition {
+        let mut state = self.pipeline.partition(rand::random());
+        state.keep_changes();
+        state
+    }
+
+    /// The keys of a topic's partitions in the state topic.
+    #[must_use]
+    pub fn keys(&self, topic: &str) -> Keys {
+        Keys::new(&self.author.group_id, topic)
+    }
+
+    /// The partition that was saved, and those of its entries that are of no use any more.
+    pub fn restore(&self, saved: &Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        let entries = saved.entries.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
+        self.pipeline.restore_from(entries, head, rand::random())
+    }
+
+    /// Decides a record that was decided before, for what it leaves in the partition and nothing else: its outputs are
+    /// committed, and it is counted.
+    pub fn replay(&mut self, partition: &mut Partition, origin: &Origin, incoming: &Incoming<'_>) {
+        let record = Record { origin, timestamp: incoming.timestamp, payload: incoming.payload };
+        self.pipeline.decide(partition, 0, &record, &mut self.muted);
+        self.muted.clear();
+    }
+
+    /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
+    pub fn add(&mut self, position: Position, restored: Restored, save_at: Instant) {
         let Position { partition: id, offset } = position;
         let topic = self.topics.iter().position(|(name, _)| *name == id.topic).unwrap_or_else(|| {
             self.topics.push((Arc::clone(&id.topic), Dispositions::default()));
             self.topics.len() - 1
         });
         let origin = Origin { topic: Arc::clone(&id.topic), partition: id.number, offset };
-        let state = self.pipeline.partition(rand::random());
+        let keys = self.keys(&id.topic);
+        let Restored { state, saved, stale } = restored;
         self.owned.retain(|owned| owned.id != id);
-        self.owned.push(Owned { id, origin, state, next: offset, touched: false, halted: false, topic });
+        let (next, touched, halted) = (offset, false, false);
+        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, keys, saved, save_at, stale });
+    }
+
+    /// A partition that is due to be saved: because it is time, because it never was, or because much has changed.
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Option<PartitionId> {
+        let is_due = |owned: &&Owned| match owned.saved {
+            None => true,
+            Some(saved) => owned.next > saved && (now >= owned.save_at || owned.state.changes_count() >= CHANGES_MAX),
+        };
+        self.owned.iter().find(is_due).map(|owned| owned.id.clone())
+    }
+
+    /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,
+    /// so that both are committed together.
+    pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
+        let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == *partition) else { return };
+        owned.save_at = save_at;
+        let records = owned.save(&self.pipeline);
+        if records.is_empty() {
+            return;
+        }
+        for (record, partition) in records {
+            ledger.add(record, partition, now);
+        }
+        ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+    }
+
+    /// The rules in force; those that partitions which are being restored were read under may be older.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<RuleSet> {
+        self.pipeline.rules()
     }
 
     /// Decides no more records of these partitions: their next owner will.
@@ -116,9 +230,13 @@ impl Batch {
         self.owned.iter().map(|owned| &owned.id)
     }
 
-    /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner.
+    /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner; one that is decided
+    /// already was fetched ahead of a new beginning.
     pub fn decide(&mut self, incoming: &Incoming<'_>) {
-        let Some(index) = self.find(incoming).filter(|index| !self.owned[*index].halted) else { return };
+        let Some(index) = self.find(incoming) else { return };
+        if self.owned[index].halted || incoming.offset < self.owned[index].next {
+            return;
+        }
         if self.records == 0 {
             self.take_over();
         }
@@ -144,12 +262,16 @@ impl Batch {
         if !Arc::ptr_eq(&rules, self.pipeline.rules()) {
             let next = Pipeline::with_places(Arc::clone(&rules), &self.settings, self.places.load_full());
             for owned in &mut self.owned {
+                // The records up to here were decided under the old rules, and must not be decided again under the new.
+                self.saves.extend(owned.save(&self.pipeline));
                 let known = self.pipeline.snapshot(&owned.state);
                 owned.state = next.restore(&known, rand::random()).unwrap_or_else(|problem| {
                     error!(partition = %owned.id, "its windows begin empty under the new rules: {problem}");
                     next.partition(rand::random())
                 });
+                owned.state.keep_changes();
             }
+            self.muted = BatchOutcome::new(&rules);
             self.outcome = BatchOutcome::new(&rules);
             self.recorder = self.views.metrics.recorder(&rules);
             self.pipeline = next;
@@ -164,6 +286,9 @@ impl Batch {
             return 0;
         }
         self.recorder.record(self.topics.iter().map(|(name, counts)| (&**name, counts)), &self.outcome);
+        for (record, partition) in self.saves.drain(..) {
+            ledger.add(record, partition, now);
+        }
         for (alert, (cause, index)) in self.outcome.detected.alerts.drain(..).zip(self.causes.drain(..)) {
             ledger.add(Output::alert(alert, cause), self.owned[index].id.clone(), now);
         }

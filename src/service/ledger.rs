@@ -16,6 +16,8 @@ pub struct Ledger {
     next: Ticket,
     /// Every output that is not committed.
     held: BTreeMap<Ticket, Held>,
+    /// Of those, how many are state, and the bytes of the others.
+    held_state: usize,
     held_bytes: usize,
     /// Held outputs that are in no transaction.
     waiting: BTreeSet<Ticket>,
@@ -63,9 +65,13 @@ impl Ledger {
     pub fn add(&mut self, output: Output, partition: PartitionId, now: Instant) {
         let ticket = self.next;
         self.next = Ticket(ticket.0 + 1);
-        self.held_bytes += output.bytes();
-        if output.destination() == Destination::Alerts {
-            self.alert_since.get_or_insert(now);
+        match output.destination() {
+            Destination::State => self.held_state += 1,
+            Destination::DeadLetters | Destination::ShadowAlerts => self.held_bytes += output.bytes(),
+            Destination::Alerts => {
+                self.held_bytes += output.bytes();
+                self.alert_since.get_or_insert(now);
+            }
         }
         let held = Held { output, partition, stage: Stage::Waiting, alone: false, orphaned: false, since: now };
         self.held.insert(ticket, held);
@@ -160,7 +166,9 @@ impl Ledger {
         let after = self.held.split_off(&below);
         let outputs: Vec<_> = std::mem::replace(&mut self.held, after).into_values().collect();
         self.under_way -= outputs.iter().filter(|held| held.stage == Stage::UnderWay).count();
-        self.held_bytes -= outputs.iter().map(|held| held.output.bytes()).sum::<usize>();
+        for held in &outputs {
+            uncount(held, &mut self.held_state, &mut self.held_bytes);
+        }
         outputs.into_iter().map(|held| held.output).collect()
     }
 
@@ -221,13 +229,13 @@ impl Ledger {
         self.held.is_empty() && self.offsets.is_empty() && self.committing.is_none()
     }
 
-    /// How many outputs are not committed.
+    /// How many outputs are not committed, less the state among them, which is bounded by itself.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        self.held.len()
+        self.held.len() - self.held_state
     }
 
-    /// Bytes of the outputs that are not committed.
+    /// Their bytes.
     #[must_use]
     pub const fn outputs_bytes(&self) -> usize {
         self.held_bytes
@@ -246,15 +254,23 @@ impl Ledger {
     }
 
     fn drop_held(&mut self, is_dropped: impl Fn(&Held) -> bool) {
-        let Self { held, held_bytes, waiting, alone, .. } = self;
+        let Self { held, held_state, held_bytes, waiting, alone, .. } = self;
         held.retain(|ticket, held| {
             let stays = !is_dropped(held);
             if !stays {
-                *held_bytes -= held.output.bytes();
+                uncount(held, held_state, held_bytes);
                 waiting.remove(ticket);
                 alone.retain(|other| other != ticket);
             }
             stays
         });
+    }
+}
+
+fn uncount(held: &Held, held_state: &mut usize, held_bytes: &mut usize) {
+    if held.output.destination() == Destination::State {
+        *held_state -= 1;
+    } else {
+        *held_bytes -= held.output.bytes();
     }
 }

@@ -1,12 +1,14 @@
 //! The service: partitions are read, decided and accounted for, and nothing is forgotten on the way.
 //!
-//! A worker is a thread with a [`Transport`] of its own. It commits an offset only after everything that the records
-//! before it caused is acknowledged. No rules and no Kafka client here: `pipeline` decides, `kafka` transports.
+//! A worker is a thread with a [`Transport`] of its own. It commits an offset only together with everything that the
+//! records before it caused, and now and then with what is known of the partition (`saved`), from which the next owner
+//! goes on. No rules and no Kafka client here: `pipeline` decides, `kafka` transports.
 
 pub mod batch;
 pub mod failure;
 pub mod ledger;
 pub mod output;
+pub mod saved;
 pub mod threads;
 pub mod transport;
 pub mod worker;

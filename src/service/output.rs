@@ -1,4 +1,4 @@
-//! What the service writes: alerts and dead letters as records.
+//! What the service writes: alerts, dead letters and state as records.
 //!
 //! Every byte of a source record that leaves the process passes [`redact`] here and nowhere else.
 
@@ -19,11 +19,13 @@ pub enum Destination {
     DeadLetters,
     /// `kafka.shadow_topic`.
     ShadowAlerts,
+    /// `kafka.state_topic`.
+    State,
 }
 
 impl Destination {
     /// Every destination.
-    pub const ALL: [Self; 3] = [Self::Alerts, Self::DeadLetters, Self::ShadowAlerts];
+    pub const ALL: [Self; 4] = [Self::Alerts, Self::DeadLetters, Self::ShadowAlerts, Self::State];
 
     /// The setting that names the topic.
     #[must_use]
@@ -32,6 +34,7 @@ impl Destination {
             Self::Alerts => "kafka.alerts_topic",
             Self::DeadLetters => "kafka.dead_letter_topic",
             Self::ShadowAlerts => "kafka.shadow_topic",
+            Self::State => "kafka.state_topic",
         }
     }
 
@@ -42,6 +45,7 @@ impl Destination {
             Self::Alerts => "alert",
             Self::DeadLetters => "dead letter",
             Self::ShadowAlerts => "shadow alert",
+            Self::State => "state",
         }
     }
 }
@@ -72,7 +76,13 @@ pub struct Output {
 #[derive(Clone, Debug)]
 enum Content {
     Alert(Box<Alert>),
-    DeadLetter { value_bytes: usize },
+    DeadLetter {
+        value_bytes: usize,
+    },
+    /// For the partition of this number.
+    State {
+        partition: i32,
+    },
 }
 
 impl Output {
@@ -117,6 +127,13 @@ impl Output {
         }
     }
 
+    /// A part of a partition's state, or that a part is gone.
+    #[must_use]
+    pub const fn state(partition: i32, key: Vec<u8>, value: Option<Vec<u8>>) -> Self {
+        let content = Content::State { partition };
+        Self { content, key: Some(key), payload: value, headers: Vec::new(), caused_at: None }
+    }
+
     /// Where it goes.
     #[must_use]
     pub fn destination(&self) -> Destination {
@@ -124,6 +141,7 @@ impl Output {
             Content::Alert(alert) if alert.shadow => Destination::ShadowAlerts,
             Content::Alert(_) => Destination::Alerts,
             Content::DeadLetter { .. } => Destination::DeadLetters,
+            Content::State { .. } => Destination::State,
         }
     }
 
@@ -132,7 +150,7 @@ impl Output {
     pub const fn as_alert(&self) -> Option<&Alert> {
         match &self.content {
             Content::Alert(alert) => Some(alert),
-            Content::DeadLetter { .. } => None,
+            Content::DeadLetter { .. } | Content::State { .. } => None,
         }
     }
 
@@ -147,6 +165,7 @@ impl Output {
     pub fn outgoing(&self) -> Outgoing<'_> {
         Outgoing {
             destination: self.destination(),
+            partition: if let Content::State { partition } = self.content { Some(partition) } else { None },
             key: self.key.as_deref(),
             payload: self.payload.as_deref(),
             headers: &self.headers,
@@ -162,7 +181,7 @@ impl Output {
 
     /// Makes it smaller, for a topic that refuses its size; false if nothing can be left out any more. An alert loses
     /// the older half of its evidence, in the end its details; a dead letter loses the second half of its value and
-    /// says so in [`HEADER_CUT`].
+    /// says so in [`HEADER_CUT`]. State is whole or worthless.
     pub fn shrink(&mut self) -> bool {
         match &mut self.content {
             Content::Alert(alert) => {
@@ -176,6 +195,7 @@ impl Output {
                 }
                 self.payload = Some(json(alert));
             }
+            Content::State { .. } => return false,
             Content::DeadLetter { value_bytes } => {
                 let Some(payload) = self.payload.as_mut().filter(|payload| !payload.is_empty()) else { return false };
                 payload.truncate(payload.len() / 2);

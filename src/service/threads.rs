@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, unbounded};
@@ -30,6 +31,8 @@ pub struct Workplace {
     pub places: Arc<ArcSwap<Places>>,
     /// The consumer group.
     pub group_id: String,
+    /// Between two times that what is known of a partition is saved.
+    pub save_interval: Duration,
     /// Where the workers leave what is to be seen.
     pub views: Arc<Views>,
 }

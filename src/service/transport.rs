@@ -68,6 +68,8 @@ pub struct Incoming<'a> {
 pub struct Outgoing<'a> {
     /// Which topic.
     pub destination: Destination,
+    /// Which partition of it; none leaves that to the key.
+    pub partition: Option<i32>,
     /// Its key.
     pub key: Option<&'a [u8]>,
     /// Its value.
@@ -142,6 +144,31 @@ pub enum Hindrance {
     Lasting(Failure),
 }
 
+/// What is read again, from its beginning to its end, while a partition is restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// What the state topic holds in the partition of the same number, about whichever topic.
+    State(PartitionId),
+    /// Records that were decided before.
+    Records {
+        /// Of this partition.
+        partition: PartitionId,
+        /// The first one's offset.
+        from: i64,
+        /// The offset after the last one.
+        until: i64,
+    },
+}
+
+/// How far reading back is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookBack {
+    /// There may be more.
+    More,
+    /// That was all.
+    End,
+}
+
 /// A consumer, a producer and a clock. One worker owns it; every call comes from that worker's thread.
 pub trait Transport {
     /// Time for measuring and for deadlines.
@@ -158,6 +185,12 @@ pub trait Transport {
     /// Looks up where to begin, without waiting; [`Event::Found`] or [`Event::NotFound`] follows with the question's
     /// number. Offsets of a transaction that is not over yet are waited for.
     fn find(&mut self, question: u64, partitions: &[PartitionId]);
+
+    /// Begins to read back, in place of what was being read back before.
+    fn look_back(&mut self, stretch: &Stretch) -> Result<(), Hindrance>;
+
+    /// Hands over what is there of the stretch, at most `records_max`, without waiting.
+    fn read_back(&mut self, records_max: usize, each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance>;
 
     /// Begins to read a partition that is ours. Others go on.
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance>;

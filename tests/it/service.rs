@@ -1,6 +1,7 @@
 //! `tokenwatch run` against a real Apache Kafka: what goes in must come out, whatever stands in the way.
 
 mod begin;
+mod crashes;
 pub mod deployment;
 mod everything;
 mod expected;

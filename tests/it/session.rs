@@ -3,6 +3,7 @@
 //!
 //! The streams and rules are those that the oracle is compared with, under limits so tight that they are hit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -68,6 +69,27 @@ impl Session {
     pub fn restart(&mut self, snapshot: &[u8], hash_seed: u64) {
         let restored = self.pipeline.restore(snapshot, [hash_seed, 7, 7, 7]);
         self.partition = restored.expect("what was written can be read");
+    }
+
+    /// Brings a store of entries up to date, as a compacted topic is, and returns its head.
+    pub fn save(&mut self, store: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+        let delta = self.pipeline.changes(&mut self.partition);
+        for (key, value) in delta.entries {
+            match value {
+                Some(value) => store.insert(key, value),
+                None => store.remove(&key),
+            };
+        }
+        delta.head
+    }
+
+    /// Forgets everything and goes on from a store. What the store need not hold any more goes from it.
+    pub fn restart_from(&mut self, store: &mut BTreeMap<Vec<u8>, Vec<u8>>, head: &[u8], hash_seed: u64) {
+        let entries = store.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let restored = self.pipeline.restore_from(entries, head, [hash_seed, 7, 7, 7]);
+        let (partition, stale) = restored.expect("what was written can be read");
+        self.partition = partition;
+        store.retain(|key, _| !stale.contains(key));
     }
 
     /// The end of the stream.

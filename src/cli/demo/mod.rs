@@ -72,9 +72,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let log = LogSettings { level: LogLevel::Error, ..LogSettings::default() };
     telemetry::log::init(log);
-    let broker =
-        EmbeddedBroker::start(&[(TOPIC, PARTITIONS), ("tokenwatch-alerts", 1), ("tokenwatch-dead-letters", 1)])?;
     let mut config = Config { http: HttpSettings { listen: arguments.listen }, log, ..Config::default() };
+    let broker = EmbeddedBroker::start(&[
+        (TOPIC, PARTITIONS),
+        (&config.kafka.alerts_topic, 1),
+        (&config.kafka.dead_letter_topic, 1),
+        (&config.kafka.state_topic, PARTITIONS),
+    ])?;
     config.kafka.bootstrap_servers = vec![broker.address().to_owned()];
     config.kafka.topics = vec![TOPIC.to_owned()];
     // Its rules are those it began with: the score at the end counts by them.

@@ -1,5 +1,8 @@
 //! One match arrives at the rules that count it: its groups, their windows, what fires.
 
+use std::sync::Arc;
+
+use dashmap::mapref::one::RefMut;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::detect::event::Event;
@@ -9,7 +12,8 @@ use crate::detect::observation::Fate;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Logic, RuleSet};
 use crate::detect::state::{
-    Arrival, Arrived, Frame, Group, PartitionState, Reading, RuleState, Sighting, Sources, Waiting, Window, wait,
+    Arrival, Arrived, Frame, Group, GroupKey, PartitionState, Reading, RuleState, Sighting, Sources, Waiting, Window,
+    wait,
 };
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
@@ -134,16 +138,19 @@ impl Engine {
             (state.horizon(settings.lateness), state.waits_end(), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key, horizon, waits_end, hasher };
         let mut woken = (0, 0);
-        let resize = if let Some(mut group) = state.find_group(key) {
+        let (resize, changed) = if let Some(mut group) = state.find_group(key) {
             woken = group.wake(&rules.rules, state.hasher());
-            visit.steps(&mut group, readers, state.sources(), firings, outcome)
+            visit.take(group, readers, state.sources(), firings, outcome)
         } else {
             state.add_group(key, &rules.rules, (&settings.limits, settings.lateness), outcome);
-            let mut group = state.find_group(key).expect("it has just been added");
-            visit.steps(&mut group, readers, state.sources(), firings, outcome)
+            let group = state.find_group(key).expect("it has just been added");
+            visit.take(group, readers, state.sources(), firings, outcome)
         };
         state.resized(woken);
         state.resized(resize);
+        if let Some(key) = changed {
+            state.changed(key);
+        }
         for (rule, key) in firings.take_waiting() {
             let match_place = (subject.time, subject.rank);
             let waiting = Waiting::new((rule, &key), match_place, subject.event, plan.is_read(rule));
@@ -155,7 +162,7 @@ impl Engine {
     pub(super) fn conclude_waiting(
         &mut self,
         rules: &RuleSet,
-        state: &PartitionState,
+        state: &mut PartitionState,
         waiting: &Waiting,
         subject: &Match<'_, '_>,
         outcome: &mut Outcome,
@@ -175,11 +182,29 @@ impl Engine {
         let firing = Firing { at: waiting.time, observed: 0.0, truncated: false, note: Note::None };
         let is_raised = visit.fire((held, waiting.rule), firing, state.sources(), firings, outcome);
         visit.noted((waiting.rule, 1), Fate::Awaited).write(Reading::default(), Some((firing, is_raised)), outcome);
+        let changed = group.change().then(|| Arc::clone(group.key()));
+        drop(group);
+        if let Some(key) = changed {
+            state.changed(key);
+        }
         true
     }
 }
 
 impl<'e, 'o> Visit<'_, 'e, 'o> {
+    /// A group takes the match. Also its key, if it has not changed before.
+    fn take(
+        &self,
+        mut group: RefMut<'_, GroupKey, Group>,
+        readers: &[Reader],
+        sources: &Sources,
+        firings: &mut Firings,
+        outcome: &mut Outcome,
+    ) -> (Resize, Option<GroupKey>) {
+        let resize = self.steps(&mut group, readers, sources, firings, outcome);
+        (resize, group.change().then(|| Arc::clone(group.key())))
+    }
+
     /// The rules take the match, one after the other.
     fn steps(
         &self,

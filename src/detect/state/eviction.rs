@@ -59,13 +59,22 @@ impl Evictions {
     }
 
     /// Keeps an evicted group's running suppressions, at most `groups_max` groups of them.
-    pub(super) fn remember(&mut self, key: GroupKey, memories: Vec<(u16, AlertMemory)>, groups_max: usize) {
+    /// Returns the group that makes room for it, if one must.
+    pub(super) fn remember(
+        &mut self,
+        key: GroupKey,
+        memories: Vec<(u16, AlertMemory)>,
+        groups_max: usize,
+    ) -> Option<GroupKey> {
         if !memories.is_empty() {
             self.suppressions.insert(key, memories);
-            if self.suppressions.len() > groups_max {
-                self.suppressions.pop_first();
-            }
         }
+        if self.suppressions.len() > groups_max { self.suppressions.pop_first().map(|(key, _)| key) } else { None }
+    }
+
+    /// What an evicted group left behind.
+    pub(super) fn remembered_of(&self, key: &GroupKey) -> Option<&[(u16, AlertMemory)]> {
+        self.suppressions.get(key).map(Vec::as_slice)
     }
 
     /// Takes back what an evicted group left behind.
@@ -73,10 +82,13 @@ impl Evictions {
         self.suppressions.remove(key).unwrap_or_default()
     }
 
-    /// Forgets the suppressions that have ended by `horizon`.
-    pub(super) fn forget_ended(&mut self, horizon: Timestamp, rules: &[Rule]) {
-        self.suppressions.retain(|_, memories| {
+    /// Forgets the suppressions that have ended by `horizon`; tells of each group that leaves nothing any more.
+    pub(super) fn forget_ended(&mut self, horizon: Timestamp, rules: &[Rule], mut gone: impl FnMut(&GroupKey)) {
+        self.suppressions.retain(|key, memories| {
             memories.retain(|(rule, memory)| memory.ends(rules[usize::from(*rule)].suppress) >= horizon);
+            if memories.is_empty() {
+                gone(key);
+            }
             !memories.is_empty()
         });
     }

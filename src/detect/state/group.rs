@@ -21,6 +21,8 @@ pub(in crate::detect) struct Group {
     held: Held,
     /// The step of the wheel in which the group is looked at next.
     filed: WheelStep,
+    /// True from a change to the next look at what has changed.
+    changed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -139,9 +141,7 @@ impl Group {
     pub(in crate::detect) fn awake(&self, rules: &[Rule], hasher: &ValueHasher) -> Cow<'_, Self> {
         match &self.held {
             Held::Awake(_) => Cow::Borrowed(self),
-            Held::Dormant(dormant) => {
-                Cow::Owned(Self { held: Held::Awake(dormant.states(rules, hasher)), filed: self.filed })
-            }
+            Held::Dormant(dormant) => Cow::Owned(Self { held: Held::Awake(dormant.states(rules, hasher)), ..*self }),
         }
     }
 
@@ -177,12 +177,12 @@ impl Group {
             state.count_bytes();
             state
         };
-        Self { held: Held::Awake(memories.iter().map(state).collect()), filed: 0 }
+        Self { held: Held::Awake(memories.iter().map(state).collect()), filed: 0, changed: false }
     }
 
     /// What rules held before, ordered by rule.
     pub(in crate::detect) const fn resumed(rules: Vec<RuleState>, filed: WheelStep) -> Self {
-        Self { held: Held::Awake(rules), filed }
+        Self { held: Held::Awake(rules), filed, changed: false }
     }
 
     /// What each rule holds that has seen this group, ordered by rule. The group must be awake.
@@ -201,6 +201,16 @@ impl Group {
     /// The wheel has the group in this step now.
     pub(in crate::detect) const fn file(&mut self, step: WheelStep) {
         self.filed = step;
+    }
+
+    /// It is not as it was when it was last looked at. True if that is news.
+    pub(in crate::detect) const fn change(&mut self) -> bool {
+        !std::mem::replace(&mut self.changed, true)
+    }
+
+    /// It has been looked at.
+    pub(in crate::detect) const fn seen(&mut self) {
+        self.changed = false;
     }
 
     /// Bytes of this entry without what its rules hold on the heap while it is awake.

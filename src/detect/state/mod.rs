@@ -3,6 +3,7 @@
 //! Groups are forgotten lazily, when they are next touched, and swept by one coarse wheel entry each; both give the
 //! same outcomes. Not shared between partitions: nothing may depend on who owns what.
 
+mod changes;
 mod eviction;
 mod evidence;
 mod group;
@@ -25,11 +26,12 @@ use super::rule::Rule;
 use super::time::{Span, Timestamp};
 use super::window::ValueHasher;
 
+use changes::Changes;
 use eviction::Evictions;
 pub(super) use evidence::{Sighting, Sources};
 pub(super) use group::{Group, RuleState};
-use key::GroupKey;
-pub use snapshot::SnapshotError;
+pub(super) use key::GroupKey;
+pub use snapshot::{Delta, SnapshotError};
 use waiting::WaitingRoom;
 pub(super) use waiting::{Waiting, wait};
 use wheel::{Wheel, WheelStep, start_of, step_of};
@@ -50,6 +52,7 @@ pub struct PartitionState {
     /// How many events have arrived, and waits ended.
     arrivals: u64,
     bytes: usize,
+    changes: Changes,
 }
 
 impl PartitionState {
@@ -69,6 +72,7 @@ impl PartitionState {
             waits_end: Timestamp::BEFORE_ALL,
             arrivals: 0,
             bytes: 0,
+            changes: Changes::default(),
         }
     }
 
@@ -122,10 +126,11 @@ impl PartitionState {
                 drop(group);
                 if let Some((key, group)) = self.groups.remove(&key) {
                     self.bytes -= entry_bytes(&key, &group);
+                    self.changes.note(key);
                 }
             }
         }
-        self.evictions.forget_ended(start_of(now), rules);
+        self.evictions.forget_ended(start_of(now), rules, |key| self.changes.note(Arc::clone(key)));
     }
 
     /// T - L: an event before it is late.
@@ -157,7 +162,10 @@ impl PartitionState {
             self.bytes -= entry_bytes(&key, &group);
             group.wake(rules, &self.hasher);
             self.waiting.forget(&key);
-            self.evictions.remember(key, group.running(rules, horizon), limits.groups);
+            self.changes.note(Arc::clone(&key));
+            if let Some(dropped) = self.evictions.remember(key, group.running(rules, horizon), limits.groups) {
+                self.changes.note(dropped);
+            }
             outcome.hit(Limit::Groups);
         }
         let key: GroupKey = Arc::from(key);
@@ -180,7 +188,8 @@ impl PartitionState {
     /// Lets a match of the event at hand wait for its companion.
     pub(super) fn wait(&mut self, mut waiting: Waiting, count_max: usize, outcome: &mut Outcome) {
         waiting.arrival = self.arrivals;
-        if self.waiting.add(waiting, count_max) {
+        if let Some(dropped) = self.waiting.add(waiting, count_max) {
+            self.changes.note(Arc::from(&*dropped.key));
             outcome.hit(Limit::Waiting);
         }
     }
@@ -205,6 +214,11 @@ impl PartitionState {
     /// The entry of a group, if it has one; it may lie dormant.
     pub(super) fn find_group(&self, key: &[u8]) -> Option<RefMut<'_, GroupKey, Group>> {
         self.groups.get_mut(key)
+    }
+
+    /// A group is not as it was when changes were last looked at.
+    pub(super) fn changed(&mut self, key: GroupKey) {
+        self.changes.note(key);
     }
 
     /// A group's entry grew or shrank.

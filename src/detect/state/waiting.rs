@@ -67,20 +67,17 @@ pub(in crate::detect) struct WaitingRoom {
 type Place = (Timestamp, (u64, u32), Arc<[u8]>);
 
 impl WaitingRoom {
-    /// Lets a match wait; at the limit the stalest goes, and true is returned.
-    pub(in crate::detect) fn add(&mut self, waiting: Waiting, count_max: usize) -> bool {
+    /// Lets a match wait; at the limit the stalest goes, and is returned.
+    pub(in crate::detect) fn add(&mut self, waiting: Waiting, count_max: usize) -> Option<Waiting> {
         let place = (waiting.time, (waiting.arrival, waiting.rank), Arc::from(&*waiting.key));
         self.rules.entry(waiting.rule).or_default().insert(place, waiting);
         self.count += 1;
-        let is_over = self.count > count_max;
-        if is_over {
-            let firsts =
-                self.rules.iter().filter_map(|(rule, queue)| Some((queue.first_key_value()?.0.clone(), *rule)));
-            if let Some((_, rule)) = firsts.min() {
-                self.pop(rule);
-            }
+        if self.count <= count_max {
+            return None;
         }
-        is_over
+        let firsts = self.rules.iter().filter_map(|(rule, queue)| Some((queue.first_key_value()?.0.clone(), *rule)));
+        let (_, rule) = firsts.min()?;
+        self.pop(rule)
     }
 
     fn pop(&mut self, rule: usize) -> Option<Waiting> {

@@ -73,8 +73,14 @@ impl Arrivals {
         self.waiting.extend(partitions.into_iter().map(arrival));
     }
 
-    fn remove(&mut self, partitions: &[PartitionId]) {
+    pub(super) fn remove(&mut self, partitions: &[PartitionId]) {
         self.waiting.retain(|arrival| !partitions.contains(&arrival.partition));
+    }
+
+    /// Since when a partition waits, if this question is the last that was asked about it.
+    pub(super) fn since(&self, partition: &PartitionId, question: u64) -> Option<Instant> {
+        let is_it = |arrival: &&Arrival| arrival.partition == *partition && arrival.asked == Some(question);
+        self.waiting.iter().find(is_it).map(|arrival| arrival.since)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -97,16 +103,9 @@ impl Arrivals {
         Some((self.question, partitions))
     }
 
-    /// All that wait are looked up again: what was asked before may say less than is known by then.
-    fn again_all(&mut self) {
+    /// All that wait are looked up again, later: what was asked before may say less than is known by then.
+    fn again_all(&mut self, not_before: Instant) {
         for arrival in &mut self.waiting {
-            arrival.asked = None;
-        }
-    }
-
-    /// Those of this question that have not begun are looked up again later.
-    fn again(&mut self, question: u64, not_before: Instant) {
-        for arrival in self.waiting.iter_mut().filter(|arrival| arrival.asked == Some(question)) {
             (arrival.asked, arrival.not_before) = (None, not_before);
         }
     }
@@ -129,6 +128,8 @@ impl<T: Transport> Worker<T> {
                 Some(Rebalance::Revoked(partitions)) => {
                     self.batch.halt(&partitions);
                     self.arrivals.remove(&partitions);
+                    self.restores.remove(&partitions);
+                    self.save(&partitions);
                     self.phase = Phase::Releasing { partitions, deadline: now + RELEASE_MAX };
                 }
                 Some(Rebalance::Assigned(partitions)) => {
@@ -150,46 +151,20 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) -> Result<(), Failure> {
-        let mut begun = Vec::new();
+    /// Where partitions begin is known; before they do, what is known of them is restored.
+    pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) {
+        let now = self.transport.now();
         for start in starts {
-            let is_it =
-                |arrival: &Arrival| arrival.partition == start.position.partition && arrival.asked == Some(question);
-            let Some(at) = self.arrivals.waiting.iter().position(is_it) else { continue };
-            match self.transport.begin(&start.position) {
-                Ok(()) => {
-                    let arrival = self.arrivals.waiting.swap_remove(at);
-                    self.views.metrics.observe_restore(self.transport.now() - arrival.since);
-                    begun.push(arrival.partition);
-                    self.own(start);
-                }
-                Err(why) => self.not_begun(why)?,
+            if self.arrivals.since(&start.position.partition, question).is_some() {
+                self.restores.add(question, start, now);
             }
         }
-        self.arrivals.again(question, self.transport.now() + BEGIN_RETRY);
-        if self.paused {
-            self.transport.pause(true);
-        }
-        if !begun.is_empty() {
-            info!(worker = self.number, partitions = %list(&begun), "partitions are read");
-        }
-        self.show_readiness();
-        Ok(())
     }
 
-    fn own(&mut self, start: StartPosition) {
-        if !start.committed {
-            self.ledger.decided([start.position.clone()]);
-        }
-        self.batch.add(start.position);
-    }
-
-    pub(super) fn not_found(&mut self, question: u64, why: Hindrance) -> Result<(), Failure> {
-        self.arrivals.again(question, self.transport.now() + BEGIN_RETRY);
-        self.not_begun(why)
-    }
-
-    fn not_begun(&mut self, why: Hindrance) -> Result<(), Failure> {
+    /// Something stands in the way of beginning: all that wait are tried again.
+    pub(super) fn not_begun(&mut self, why: Hindrance) -> Result<(), Failure> {
+        self.restores.clear();
+        self.arrivals.again_all(self.transport.now() + BEGIN_RETRY);
         match why {
             Hindrance::Lasting(failure) => Err(failure),
             Hindrance::Passing(why) => {
@@ -207,9 +182,19 @@ impl<T: Transport> Worker<T> {
         let now = self.transport.now();
         let leaving: &[PartitionId] =
             if let Phase::Releasing { partitions, .. } = &self.phase { partitions } else { &[] };
-        self.arrivals.again_all();
+        self.restores.clear();
+        self.arrivals.again_all(now);
         self.arrivals.add(all.into_iter().filter(|id| !leaving.contains(id)), now);
         self.show_readiness();
+    }
+
+    /// Lets what is known of partitions be committed with their last offsets, so that their next owner has nothing to
+    /// decide again.
+    fn save(&mut self, partitions: &[PartitionId]) {
+        let now = self.transport.now();
+        for partition in partitions {
+            self.batch.save(partition, &mut self.ledger, now, now + self.save_interval);
+        }
     }
 
     fn drop_partitions(&mut self, partitions: &[PartitionId]) {
@@ -218,6 +203,7 @@ impl<T: Transport> Worker<T> {
         }
         self.batch.remove(partitions);
         self.arrivals.remove(partitions);
+        self.restores.remove(partitions);
         self.transport.release(partitions);
         for id in partitions {
             self.views.metrics.remove_partition(&id.topic, id.number);
@@ -228,6 +214,9 @@ impl<T: Transport> Worker<T> {
         let now = self.transport.now();
         if self.stop.load(Ordering::Relaxed) && !matches!(self.phase, Phase::Stopping { .. }) {
             self.pause(true);
+            self.restores.clear();
+            let all: Vec<_> = self.batch.partitions().cloned().collect();
+            self.save(&all);
             self.phase = Phase::Stopping { deadline: now + STOP_MAX };
         }
         match std::mem::replace(&mut self.phase, Phase::Running) {

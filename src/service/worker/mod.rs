@@ -6,6 +6,7 @@
 
 mod group;
 mod observe;
+mod restore;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -26,6 +27,7 @@ use super::transport::{Event, Transport};
 
 use group::{Arrivals, Phase, Rebalance};
 use observe::Reminder;
+use restore::Restores;
 use transaction::{Stage, Trouble};
 
 /// Records decided between two looks at everything else: some milliseconds of work.
@@ -55,6 +57,9 @@ pub struct Worker<T> {
     phase: Phase,
     rebalances: VecDeque<Rebalance>,
     arrivals: Arrivals,
+    restores: Restores,
+    /// Between two times that a partition is saved.
+    save_interval: Duration,
     events: Vec<Event>,
     views: Arc<Views>,
     stop: Arc<AtomicBool>,
@@ -75,6 +80,7 @@ impl<T: Transport> Worker<T> {
     /// A worker that owns nothing yet. It stops soon after `stop` is true.
     pub fn new(number: usize, transport: T, batch: Batch, views: Arc<Views>, stop: Arc<AtomicBool>) -> Self {
         let now = transport.now();
+        let save_interval = batch.save_interval();
         let worker = Self {
             number,
             transport,
@@ -84,6 +90,8 @@ impl<T: Transport> Worker<T> {
             phase: Phase::Running,
             rebalances: VecDeque::new(),
             arrivals: Arrivals::default(),
+            restores: Restores::default(),
+            save_interval,
             events: Vec::new(),
             views,
             stop,
@@ -123,9 +131,10 @@ impl<T: Transport> Worker<T> {
         self.take_events()?;
         self.rebalance();
         self.receive_arrivals();
+        self.restore()?;
         self.renew_if_due();
         self.hand_over()?;
-        self.commit_if_due();
+        self.commit_if_due()?;
         self.hold_back_if_full();
         self.look_around();
         self.advance_phase()
@@ -133,7 +142,11 @@ impl<T: Transport> Worker<T> {
 
     fn poll(&mut self) {
         let is_busy = !self.ledger.is_settled() || !self.stage.is_open() || !self.arrivals.is_empty();
-        let wait = if is_busy || self.draining() { POLL_BUSY } else { POLL_IDLE };
+        let wait = match self.restores.is_busy() {
+            true => Duration::ZERO,
+            false if is_busy || self.draining() => POLL_BUSY,
+            false => POLL_IDLE,
+        };
         let records_max = if self.full_since.is_some() && !self.paused { 0 } else { BATCH_RECORDS_MAX };
         let stopping = matches!(self.phase, Phase::Stopping { .. });
         let batch = &mut self.batch;
@@ -160,8 +173,8 @@ impl<T: Transport> Worker<T> {
             Event::Assigned(partitions) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
             Event::Revoked(partitions) => self.rebalances.push_back(Rebalance::Revoked(partitions)),
             Event::Lost(partitions) => self.rebalances.push_back(Rebalance::Lost(partitions)),
-            Event::Found(question, starts) => self.found(question, starts)?,
-            Event::NotFound(question, why) => self.not_found(question, why)?,
+            Event::Found(question, starts) => self.found(question, starts),
+            Event::NotFound(_, why) => self.not_begun(why)?,
             Event::Ready => self.ready(),
             Event::Delivered(ticket) => self.ledger.delivered(ticket),
             Event::Undelivered(ticket, why) => self.undelivered(ticket, why)?,

@@ -136,18 +136,25 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    pub(super) fn commit_if_due(&mut self) {
+    pub(super) fn commit_if_due(&mut self) -> Result<(), Failure> {
         let now = self.transport.now();
         let is_alert_due = self.ledger.alert_since().is_some_and(|since| now - since >= ALERT_WAIT);
         let is_due = is_alert_due || self.draining() || now - self.commit_begun >= COMMIT_INTERVAL;
         if !self.stage.is_open() || !is_due || now < self.trouble.not_before {
-            return;
+            return Ok(());
+        }
+        if self.ledger.may_commit()
+            && let Some(partition) = self.batch.due(now)
+        {
+            self.batch.save(&partition, &mut self.ledger, now, now + self.save_interval);
+            self.hand_over()?;
         }
         if let Some(positions) = self.ledger.begin_commit() {
             self.commit_begun = now;
             self.stage = Stage::Committing;
             self.transport.commit(positions);
         }
+        Ok(())
     }
 
     pub(super) fn committed(&mut self) {
@@ -159,7 +166,7 @@ impl<T: Transport> Worker<T> {
             let (recent, is_answered) = match output.destination() {
                 Destination::Alerts => (&self.views.alerts, true),
                 Destination::ShadowAlerts => (&self.views.shadow_alerts, false),
-                Destination::DeadLetters => continue,
+                Destination::DeadLetters | Destination::State => continue,
             };
             if let Some(caused_at) = output.caused_at().filter(|_| is_answered) {
                 let latency_ms = wall.since(caused_at).millis();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use tokenwatch::detect::Timestamp;
 use tokenwatch::service::output::Destination;
 use tokenwatch::service::transport::{
-    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, StartPosition, Ticket, Transport, Undelivered,
+    Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket, Transport,
+    Undelivered,
 };
 
 use super::Turns;
@@ -129,6 +130,14 @@ impl Transport for Memory {
         let position = |id: &PartitionId| Position { partition: id.clone(), offset: 0 };
         let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed: true });
         self.events.push_back(Event::Found(question, starts.collect()));
+    }
+
+    fn look_back(&mut self, _stretch: &Stretch) -> Result<(), Hindrance> {
+        Ok(())
+    }
+
+    fn read_back(&mut self, _records_max: usize, _each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance> {
+        Ok(LookBack::End)
     }
 
     fn begin(&mut self, _position: &Position) -> Result<(), Hindrance> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -43,6 +44,7 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
         settings: settings.clone(),
         places: Arc::default(),
         group_id: "watch".to_owned(),
+        save_interval: Duration::from_secs(30),
         views: Arc::clone(&views),
     };
     let service = Service::start(&workplace, transports.collect()).expect("threads start");

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde_json::json;
 use tokenwatch::detect::rule::{Options, Source, compile};
 use tokenwatch::ingest::geo::{Database, Kind, Places};
 use tokenwatch::pipeline::Settings;
-use tokenwatch::service::batch::Batch;
+use tokenwatch::service::batch::{Batch, Restored};
 use tokenwatch::service::ledger::Ledger;
 use tokenwatch::service::output::Author;
 use tokenwatch::service::{Incoming, PartitionId, Position, Workplace};
@@ -46,11 +46,14 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
         settings: Settings::default(),
         places: Arc::clone(&in_force),
         group_id: "watch".to_owned(),
+        save_interval: Duration::from_secs(30),
         views: Arc::default(),
     };
     let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });
     let mut ledger = Ledger::default();
-    batch.add(Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 });
+    let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
+    let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
+    batch.add(position, restored, Instant::now());
     let mut offset = 0;
     let mut decide = |batch: &mut Batch| {
         let event = r#"{"@timestamp":1,"event.action":"request","source.ip":"198.51.100.9"}"#;

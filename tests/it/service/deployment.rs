@@ -30,6 +30,7 @@ pub struct Deployment<'a> {
     pub topics: Vec<String>,
     pub alerts: String,
     pub dead_letters: String,
+    pub state: String,
     pub group: String,
     folder: TempDir,
     properties: String,
@@ -52,13 +53,15 @@ impl<'a> Deployment<'a> {
     pub fn without_outputs(broker: &'a Broker, sources: usize, partitions: i32) -> Self {
         let topics: Vec<_> = (0..sources).map(|_| kafka::unique("audit")).collect();
         for topic in &topics {
-            broker.create_topic(topic, partitions, &[]);
+            // Generated events are months old, which a topic that deletes what is older than a week takes at its word.
+            broker.create_topic(topic, partitions, &[("retention.ms", "-1")]);
         }
         Self {
             broker,
             topics,
             alerts: kafka::unique("alerts"),
             dead_letters: kafka::unique("dead"),
+            state: kafka::unique("state"),
             group: kafka::unique("group"),
             folder: scratch::dir("service"),
             properties: String::new(),
@@ -112,10 +115,12 @@ impl<'a> Deployment<'a> {
 
     /// The same for brokers elsewhere.
     pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
-        let Self { topics, alerts, dead_letters, group, properties, kafka, sections, rules, rule_settings, .. } = self;
+        let Self {
+            topics, alerts, dead_letters, state, group, properties, kafka, sections, rules, rule_settings, ..
+        } = self;
         let text = format!(
             "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
-             dead_letter_topic = {dead_letters:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
+             dead_letter_topic = {dead_letters:?}\nstate_topic = {state:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
              [rules]\npaths = {rules:?}\n{rule_settings}[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
         );
         let path = self.at("tokenwatch.toml");

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
 use tokenwatch::pipeline::Settings;
-use tokenwatch::service::batch::Batch;
+use tokenwatch::service::batch::{Batch, Restored};
 use tokenwatch::service::ledger::Ledger;
 use tokenwatch::service::output::Author;
 use tokenwatch::service::{Incoming, PartitionId, Position, Workplace};
@@ -56,10 +56,13 @@ impl Bench {
             settings: Settings::default(),
             places: Arc::default(),
             group_id: "watch".to_owned(),
+            save_interval: Duration::from_secs(30),
             views: Arc::default(),
         };
         let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });
-        batch.add(Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 });
+        let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
+        let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
+        batch.add(position, restored, Instant::now());
         Self { in_force, batch, ledger: Ledger::default(), offset: 0 }
     }
 

@@ -46,6 +46,33 @@ fn stopping_anywhere_changes_nothing() {
     });
 }
 
+#[test]
+fn a_store_that_changes_bring_up_to_date_is_as_good_as_a_snapshot() {
+    holds(&(cases(), tight_limits(), stops(), stops(), any::<u64>()), |(case, limits, saves, stops, seed)| {
+        let (rules, settings) = (compiled(&case), settings(&case, limits));
+        let mut undisturbed = Session::new(&rules, &settings);
+        let mut stopped = Session::new(&rules, &settings);
+        stopped.partition.keep_changes();
+        let mut store = BTreeMap::new();
+        let whether = saves.iter().cycle().zip(stops.iter().cycle());
+        for (line, (saves, stops)) in engine::records(&case.events).iter().zip(whether) {
+            undisturbed.decide(line);
+            stopped.decide(line);
+            if *saves || *stops {
+                let head = stopped.save(&mut store);
+                if *stops {
+                    stopped.restart_from(&mut store, &head, seed);
+                }
+            }
+            prop_assert_eq!(undisturbed.snapshot(), stopped.snapshot(), "after event {}", stopped.offset - 1);
+        }
+        undisturbed.finish();
+        stopped.finish();
+        prop_assert_eq!(undisturbed.tell(), stopped.tell());
+        Ok(())
+    });
+}
+
 /// The order of eviction is not written: it is made of the newest match times. A firing that is older than what its group
 /// has forgotten must not turn that time back, or an order made earlier would know better.
 #[test]

@@ -28,7 +28,7 @@ mod waiting;
 mod windows;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::detect::rule::RuleSet;
 use crate::detect::state::{GroupKey, PartitionState, Waiting};
@@ -40,7 +40,74 @@ use names::Names;
 use restoration::Restoration;
 use wire::Kind;
 
+/// What brings a store of entries by group up to date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Of each group that changed, how it is spelled and its entry; none if nothing is known of it any more.
+    pub entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// What belongs to no group.
+    pub head: Vec<u8>,
+}
+
 impl PartitionState {
+    /// From now on [`Self::changes`] tells of every group that changes.
+    pub fn keep_changes(&mut self) {
+        self.changes.keep();
+    }
+
+    /// How many groups have changed since changes were last taken, or a few more.
+    #[must_use]
+    pub fn changes_count(&self) -> usize {
+        self.changes.count()
+    }
+
+    /// What has changed since changes were last taken, or kept. `rules` are those it was decided under.
+    pub fn changes(&mut self, rules: &RuleSet) -> Delta {
+        let names = Names::new(rules);
+        let keys = self.changes.take();
+        for key in &keys {
+            if let Some(mut group) = self.groups.get_mut(key) {
+                group.seen();
+            }
+        }
+        let waiting = self.waiting_by_group();
+        let entry = |key: &GroupKey| {
+            let spelled = names.spell(key);
+            let value = if let Some(group) = self.groups.get(key) {
+                let waiting = waiting.get(&**key).map_or(&[] as &[_], Vec::as_slice);
+                let group = group.awake(&rules.rules, &self.hasher);
+                Some(entry::seal(&spelled, &Entry::Held(&group, waiting), &self.sources, rules, &names))
+            } else {
+                let remains = self.evictions.remembered_of(key);
+                remains.map(|memories| entry::seal(&spelled, &Entry::Remains(memories), &self.sources, rules, &names))
+            };
+            (spelled, value)
+        };
+        Delta { entries: keys.iter().map(entry).collect(), head: self.head() }
+    }
+
+    /// The state that a store of entries holds, as far as `rules` can go on with it, and how those groups are spelled of
+    /// which the store knows more than it needs to. Changes are kept from here on.
+    pub fn restore_from<'a>(
+        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        head: &[u8],
+        rules: &RuleSet,
+        hash_seed: [u64; 4],
+    ) -> Result<(Self, Vec<Vec<u8>>), SnapshotError> {
+        let mut restoration = Restoration::new(rules, hash_seed, entries.len());
+        for (spelled, value) in entries.clone() {
+            restoration.entry(spelled, value)?;
+        }
+        let mut state = restoration.finish(head)?;
+        state.keep_changes();
+        let names = Names::new(rules);
+        let remembered = state.evictions.remembered().map(|(key, _)| names.spell(key));
+        let known: HashSet<_> = state.groups.iter().map(|group| names.spell(group.key())).chain(remembered).collect();
+        let unused = entries.map(|(spelled, _)| spelled).filter(|spelled| !known.contains(*spelled));
+        let unused = unused.map(<[u8]>::to_vec).collect();
+        Ok((state, unused))
+    }
+
     /// Everything that is known of the partition, in order of groups. `rules` are those it was decided under.
     #[must_use]
     pub fn snapshot(&self, rules: &RuleSet) -> Vec<u8> {

@@ -65,7 +65,8 @@ impl<'a> Restoration<'a> {
             Some(Entry::Remains(memories)) => {
                 let alerts = memories.iter().map(|(_, memory)| memory.parts().0);
                 self.latest = alerts.fold(self.latest, Timestamp::max);
-                self.state.evictions.remember(key, memories, usize::MAX);
+                // Nothing has to make room for it.
+                let _ = self.state.evictions.remember(key, memories, usize::MAX);
             }
             None => {}
         }
@@ -114,11 +115,12 @@ impl<'a> Restoration<'a> {
             stays
         });
         (state.wheel, state.bytes) = (wheel, bytes);
-        state.evictions.forget_ended(start_of(now), rules);
+        state.evictions.forget_ended(start_of(now), rules, |_| ());
         for waiting in self.waiting.drain(..) {
             let is_over = waiting.time + wait(&rules[waiting.rule]) < state.stream_time;
             if !is_over {
-                state.waiting.add(waiting, usize::MAX);
+                // Nothing has to make room for it.
+                let _ = state.waiting.add(waiting, usize::MAX);
             }
         }
     }

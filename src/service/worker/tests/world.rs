@@ -17,7 +17,8 @@ use crate::service::batch::Batch;
 use crate::service::output::{Author, Destination};
 use crate::service::threads::Workplace;
 use crate::service::transport::{
-    Event, Hindrance, Incoming, Outgoing, PartitionId, Position, StartPosition, Ticket, Transport, Undelivered,
+    Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket, Transport,
+    Undelivered,
 };
 use crate::service::worker::{Progress, Worker};
 
@@ -44,7 +45,9 @@ pub(super) struct World {
     records: VecDeque<(i32, i64, Vec<u8>)>,
     events: Vec<Event>,
     pub(super) calls: Vec<Call>,
-    /// What was sent last under each ticket.
+    /// Dead letters in the order in which they were first sent; tests call them by their place here. State is not seen.
+    tickets: Vec<Ticket>,
+    /// What was sent last of each.
     pub(super) sent: Vec<Vec<u8>>,
     /// Answers of `find`, before it succeeds.
     pub(super) find_fails: VecDeque<Hindrance>,
@@ -57,6 +60,11 @@ pub(super) struct World {
 }
 
 impl World {
+    fn ticket(&self, place: u64) -> Ticket {
+        let known = usize::try_from(place).ok().and_then(|place| self.tickets.get(place).copied());
+        known.unwrap_or(Ticket(place))
+    }
+
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
@@ -102,6 +110,7 @@ impl Stage {
             records: VecDeque::new(),
             events: Vec::new(),
             calls: Vec::new(),
+            tickets: Vec::new(),
             sent: Vec::new(),
             find_fails: VecDeque::new(),
             group_has_offsets: true,
@@ -117,6 +126,7 @@ impl Stage {
             settings: Settings::default(),
             places: Arc::default(),
             group_id: author.group_id.clone(),
+            save_interval: Duration::from_hours(1),
             views: Arc::clone(&views),
         };
         let batch = Batch::new(&workplace, author);
@@ -129,7 +139,8 @@ impl Stage {
     pub(super) fn owning(partitions: &[i32]) -> Self {
         let mut stage = Self::new();
         stage.event(Event::Assigned(partitions.iter().copied().map(partition).collect()));
-        stage.steps(2);
+        // One to ask where they begin, and one to restore each of them.
+        stage.steps(1 + partitions.len());
         stage.calls();
         stage
     }
@@ -152,11 +163,13 @@ impl Stage {
     }
 
     pub(super) fn deliver(&self, ticket: u64) {
-        self.event(Event::Delivered(Ticket(ticket)));
+        let ticket = self.world().ticket(ticket);
+        self.event(Event::Delivered(ticket));
     }
 
     pub(super) fn fail(&self, ticket: u64, why: Undelivered) {
-        self.event(Event::Undelivered(Ticket(ticket), why));
+        let ticket = self.world().ticket(ticket);
+        self.event(Event::Undelivered(ticket, why));
     }
 
     pub(super) fn ask_to_stop(&self) {
@@ -244,6 +257,14 @@ impl Transport for FakeTransport {
         world.events.push(Event::Found(question, starts));
     }
 
+    fn look_back(&mut self, _stretch: &Stretch) -> Result<(), Hindrance> {
+        Ok(())
+    }
+
+    fn read_back(&mut self, _records_max: usize, _each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance> {
+        Ok(LookBack::End)
+    }
+
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
         self.0.borrow_mut().calls.push(Call::Begin(position.partition.number, position.offset));
         Ok(())
@@ -262,14 +283,18 @@ impl Transport for FakeTransport {
     }
 
     fn send(&mut self, ticket: Ticket, outgoing: &Outgoing<'_>) -> Result<(), Undelivered> {
-        assert_eq!(outgoing.destination, Destination::DeadLetters);
         let mut world = self.0.borrow_mut();
-        let index = usize::try_from(ticket.0).expect("few tickets");
-        if world.sent.len() <= index {
-            world.sent.resize(index + 1, Vec::new());
+        if outgoing.destination == Destination::State {
+            world.events.push(Event::Delivered(ticket));
+            return Ok(());
         }
-        world.sent[index] = outgoing.payload.unwrap_or_default().to_vec();
-        world.calls.push(Call::Send(ticket.0));
+        let place = world.tickets.iter().position(|known| *known == ticket).unwrap_or_else(|| {
+            world.tickets.push(ticket);
+            world.sent.push(Vec::new());
+            world.tickets.len() - 1
+        });
+        world.sent[place] = outgoing.payload.unwrap_or_default().to_vec();
+        world.calls.push(Call::Send(place as u64));
         Ok(())
     }
 

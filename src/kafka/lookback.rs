@@ -1,0 +1,107 @@
+//! Reads a stretch of one partition again, beside the group: what was saved, and records since.
+//!
+//! It belongs to no group and commits nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tracing::warn;
+
+use crate::config::KafkaSettings;
+use crate::service::transport::{Hindrance, Incoming, LookBack, Stretch};
+
+use super::client;
+use super::error;
+use super::transport::incoming;
+
+/// A reader of one stretch at a time.
+pub(super) struct Reader {
+    config: ClientConfig,
+    state_topic: String,
+    reading: Option<Reading>,
+}
+
+/// A client for one stretch: one that is used again may tell of an end that it saw before, or not tell of it again.
+struct Reading {
+    consumer: BaseConsumer<Quiet>,
+    /// The offset at which the stretch ends before the partition does.
+    until: Option<i64>,
+}
+
+/// That a partition ends is an answer here, not an error for the log.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error::code(&error) != Code::PartitionEOF {
+            warn!(%error, reason, "kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("is_reading", &self.reading.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// A reader that reads nothing yet.
+    pub(super) fn new(settings: &KafkaSettings) -> Self {
+        Self { config: client::reader(settings), state_topic: settings.state_topic.clone(), reading: None }
+    }
+
+    pub(super) fn begin(&mut self, stretch: &Stretch) -> Result<(), Hindrance> {
+        let (topic, number, from, until) = match stretch {
+            Stretch::State(partition) => (self.state_topic.as_str(), partition.number, Offset::Beginning, None),
+            Stretch::Records { partition, from, until } => {
+                (&*partition.topic, partition.number, Offset::Offset(*from), Some(*until))
+            }
+        };
+        self.reading = None;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, number, from).map_err(|error| passing(&error))?;
+        let consumer: BaseConsumer<Quiet> =
+            self.config.create_with_context(Quiet).map_err(|error| Hindrance::Lasting(client::not_created(&error)))?;
+        consumer.assign(&list).map_err(|error| passing(&error))?;
+        self.reading = Some(Reading { consumer, until });
+        Ok(())
+    }
+
+    pub(super) fn read(
+        &mut self,
+        records_max: usize,
+        each: &mut dyn FnMut(Incoming<'_>),
+    ) -> Result<LookBack, Hindrance> {
+        let Some(reading) = &self.reading else { return Ok(LookBack::End) };
+        let is_at_end = |next: i64| reading.until.is_some_and(|until| next >= until);
+        for _ in 0..records_max {
+            let ends = match reading.consumer.poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(record)) if is_at_end(record.offset()) => true,
+                Some(Ok(record)) => {
+                    each(incoming(&record));
+                    is_at_end(record.offset() + 1)
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => true,
+                Some(Err(error)) => return Err(passing(&error)),
+            };
+            if ends {
+                self.reading = None;
+                return Ok(LookBack::End);
+            }
+        }
+        Ok(LookBack::More)
+    }
+}
+
+fn passing(error: &KafkaError) -> Hindrance {
+    Hindrance::Passing(format!("what was saved cannot be read: {error}"))
+}

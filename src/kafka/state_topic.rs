@@ -1,0 +1,135 @@
+//! The state topic: made if it is not there, refused if it is not as it must be.
+//!
+//! It is compacted, so that of each group the latest entry stays, and has a partition for each number that a source
+//! partition can have. That also makes it the memory of how many there were: a key of a source topic that gets more
+//! partitions moves to another one, and its windows do not.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+use crate::config::KafkaSettings;
+use crate::service::Failure;
+
+use super::client;
+use super::error;
+
+const SETTING: &str = "kafka.state_topic";
+/// How long a question may take.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How long a new topic may take to be seen.
+const APPEAR_MAX: Duration = Duration::from_secs(15);
+const APPEAR_POLL: Duration = Duration::from_millis(100);
+/// An entry holds all windows of a group, which the usual limit of 1 MB may not.
+const ENTRY_BYTES_MAX: &str = "33554432";
+
+type Admin = AdminClient<DefaultClientContext>;
+type Onlooker = BaseConsumer<DefaultConsumerContext>;
+
+/// Makes sure that the topic exists and is fit. The source topics must exist.
+pub async fn provide(settings: &KafkaSettings) -> Result<(), Failure> {
+    let config = client::observer(settings);
+    let admin: Admin = config.create().map_err(|error| client::not_created(&error))?;
+    // A question of the admin client could make the topic, in the brokers' way.
+    let onlooker: Onlooker = config.create().map_err(|error| client::not_created(&error))?;
+    let topics = settings.topics.clone();
+    let topic = settings.state_topic.clone();
+    let (onlooker, counts) = counts(onlooker, topics.iter().chain([&topic]).cloned().collect()).await?;
+    let (sources, state) = counts.split_at(topics.len());
+    let (wanted, source) = sources.iter().copied().zip(&topics).max().unwrap_or((0, &topic));
+    match state.first().copied().unwrap_or(0) {
+        0 => create(&admin, onlooker, &topic, wanted).await,
+        found if found == wanted => check_policy(&admin, &topic).await,
+        found => Err(wrong_count(&topic, found, source, wanted)),
+    }
+}
+
+fn wrong_count(topic: &str, found: usize, source: &str, wanted: usize) -> Failure {
+    let problem = format!("{topic:?} has {found} partitions, and {source:?} has {wanted}");
+    Failure::surroundings(SETTING, problem).hint(
+        "if partitions were added, keys have moved and windows have not: let everything be consumed, stop all instances, \
+         delete the state topic, and start again; windows begin empty then",
+    )
+}
+
+/// How many partitions each topic has; 0 for one that does not exist.
+async fn counts(onlooker: Onlooker, topics: Vec<String>) -> Result<(Onlooker, Vec<usize>), Failure> {
+    let ask = move || {
+        let count = |topic: &String| {
+            let metadata = onlooker.fetch_metadata(Some(topic), ANSWER_MAX)?;
+            Ok(metadata.topics().iter().find(|known| known.name() == topic).map_or(0, |known| known.partitions().len()))
+        };
+        let counts: Result<Vec<usize>, KafkaError> = topics.iter().map(count).collect();
+        counts.map(|counts| (onlooker, counts))
+    };
+    let answer = spawn_blocking(ask).await.map_err(|_| Failure::other("the look at the topics panicked"))?;
+    answer.map_err(|error| Failure::surroundings(SETTING, format!("topics cannot be looked at: {error}")))
+}
+
+async fn create(admin: &Admin, mut onlooker: Onlooker, topic: &str, partitions: usize) -> Result<(), Failure> {
+    let count = i32::try_from(partitions).unwrap_or(i32::MAX);
+    let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1))
+        .set("cleanup.policy", "compact")
+        .set("max.message.bytes", ENTRY_BYTES_MAX);
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_MAX)).operation_timeout(Some(ANSWER_MAX));
+    let answers = admin.create_topics([&new], &options).await.map_err(|error| not_made(topic, error::code(&error)))?;
+    match answers.into_iter().next() {
+        Some(Ok(_)) => info!("{SETTING}: {topic:?} is made, with {partitions} partitions"),
+        // Another instance was faster.
+        Some(Err((_, Code::TopicAlreadyExists))) | None => {}
+        Some(Err((_, code))) => return Err(not_made(topic, code)),
+    }
+    let deadline = Instant::now() + APPEAR_MAX;
+    loop {
+        let found;
+        (onlooker, found) = counts(onlooker, vec![topic.to_owned()]).await?;
+        if found.first().is_some_and(|found| *found > 0) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::surroundings(SETTING, format!("{topic:?} was made and does not appear")));
+        }
+        sleep(APPEAR_POLL).await;
+    }
+}
+
+fn not_made(topic: &str, code: Code) -> Failure {
+    Failure::surroundings(SETTING, format!("{topic:?} does not exist and cannot be made: {code}")).hint(
+        "make it with cleanup.policy=compact and as many partitions as the source topic with the most, or allow the \
+         operation Create on it to this client",
+    )
+}
+
+/// A topic that deletes what is old forgets groups that are quiet.
+async fn check_policy(admin: &Admin, topic: &str) -> Result<(), Failure> {
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_MAX));
+    let answer = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+    let policy = match answer.map(|answers| answers.into_iter().next()) {
+        Ok(Some(Ok(resource))) => resource.get("cleanup.policy").and_then(|entry| entry.value.clone()),
+        Ok(Some(Err(code))) => {
+            info!(%code, "{SETTING}: cleanup.policy cannot be checked");
+            None
+        }
+        Ok(None) => None,
+        Err(error) => {
+            info!(%error, "{SETTING}: cleanup.policy cannot be checked");
+            None
+        }
+    };
+    match policy.as_deref() {
+        None | Some("compact") => Ok(()),
+        Some(policy) => Err(Failure::surroundings(
+            SETTING,
+            format!("{topic:?} has cleanup.policy={policy}, and must have compact"),
+        )
+        .hint(format!(
+            "kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=compact --bootstrap-server HOST:PORT"
+        ))),
+    }
+}

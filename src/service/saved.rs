@@ -1,0 +1,193 @@
+//! What the state topic holds about a partition, record by record, and back.
+//!
+//! A record's key says whose it is: the group, the source topic, and a group of events or, for the *head*, none. A head
+//! says up to which offset the entries tell; it is written after them in one transaction. What an entry says is the
+//! engine's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::detect::state::Delta;
+
+use super::output::Output;
+use super::transport::PartitionId;
+
+/// The form of keys and heads that is written, and the latest that is read.
+pub const FORMAT: u8 = 1;
+
+const HEAD: u8 = 0;
+const ENTRY: u8 = 1;
+
+/// The keys of one source partition in the state topic, whose partition has the same number.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Format and owner; the kind and the group's own key follow.
+    prefix: Arc<[u8]>,
+}
+
+impl Keys {
+    /// Those of a consumer group and a source topic.
+    #[must_use]
+    pub fn new(group_id: &str, topic: &str) -> Self {
+        let mut prefix = vec![FORMAT];
+        for name in [group_id, topic] {
+            let length = u32::try_from(name.len()).expect("names are short");
+            prefix.extend_from_slice(&length.to_be_bytes());
+            prefix.extend_from_slice(name.as_bytes());
+        }
+        Self { prefix: prefix.into() }
+    }
+
+    fn entry(&self, spelled: &[u8]) -> Vec<u8> {
+        [&self.prefix, [ENTRY].as_slice(), spelled].concat()
+    }
+
+    fn head(&self) -> Vec<u8> {
+        [&self.prefix, [HEAD].as_slice()].concat()
+    }
+
+    /// What a record of the state topic is to this partition; none if it is another's.
+    fn kind<'a>(&self, key: &'a [u8]) -> Option<(u8, &'a [u8])> {
+        key.strip_prefix(&*self.prefix)?.split_first().map(|(kind, spelled)| (*kind, spelled))
+    }
+}
+
+/// The records that bring the state topic up to date: the entries, then the head.
+pub fn records(keys: &Keys, partition: &PartitionId, offset: i64, delta: Delta) -> impl Iterator<Item = Output> {
+    let number = partition.number;
+    let head = seal(offset, &delta.head);
+    let (head_key, keys) = (keys.head(), keys.clone());
+    let entries =
+        delta.entries.into_iter().map(move |(spelled, value)| Output::state(number, keys.entry(&spelled), value));
+    entries.chain(std::iter::once(Output::state(number, head_key, Some(head))))
+}
+
+/// Format, offset, the engine's head, and a checksum over all of it.
+fn seal(offset: i64, head: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    bytes.extend_from_slice(&offset.to_le_bytes());
+    bytes.extend_from_slice(head);
+    bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Why what a state topic holds cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SavedError {
+    /// Leave it as it is.
+    #[error("it was written by a newer version: format {found}, and this version reads formats up to {FORMAT}")]
+    UnknownFormat {
+        /// The format that it claims to have.
+        found: u8,
+    },
+    /// Do without it.
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+/// What has been read of a partition so far.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// By how their groups are spelled.
+    pub entries: HashMap<Vec<u8>, Vec<u8>>,
+    head: Option<Vec<u8>>,
+}
+
+impl Saved {
+    /// Takes a record of the state topic, in the order of offsets.
+    pub fn take(&mut self, keys: &Keys, key: &[u8], value: Option<&[u8]>) -> Result<(), SavedError> {
+        if let Some(found) = key.first().copied().filter(|found| *found > FORMAT) {
+            return Err(SavedError::UnknownFormat { found });
+        }
+        match (keys.kind(key), value) {
+            (Some((HEAD, _)), value) => self.head = value.map(<[u8]>::to_vec),
+            (Some((ENTRY, spelled)), Some(value)) => {
+                self.entries.insert(spelled.to_vec(), value.to_vec());
+            }
+            (Some((ENTRY, spelled)), None) => {
+                self.entries.remove(spelled);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The offset up to which the entries tell, and the engine's head; none if nothing was saved.
+    pub fn head(&self) -> Result<Option<(i64, &[u8])>, SavedError> {
+        let Some(bytes) = &self.head else { return Ok(None) };
+        if let Some(found) = bytes.first().copied().filter(|found| *found > FORMAT) {
+            return Err(SavedError::UnknownFormat { found });
+        }
+        let Some((content, checksum)) = bytes.split_last_chunk() else {
+            return Err(SavedError::Damaged("it is too short"));
+        };
+        if xxh3_64(content).to_le_bytes() != *checksum {
+            return Err(SavedError::Damaged("the checksum does not match"));
+        }
+        let Some((offset, head)) = content.get(1..).and_then(<[u8]>::split_first_chunk) else {
+            return Err(SavedError::Damaged("it is too short"));
+        };
+        Ok(Some((i64::from_le_bytes(*offset), head)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition() -> PartitionId {
+        PartitionId { topic: "audit".into(), number: 3 }
+    }
+
+    fn read(keys: &Keys, outputs: &[Output]) -> Saved {
+        let mut saved = Saved::default();
+        for output in outputs {
+            let outgoing = output.outgoing();
+            assert_eq!(outgoing.partition, Some(3));
+            saved.take(keys, outgoing.key.expect("a key"), outgoing.payload).expect("of this version");
+        }
+        saved
+    }
+
+    #[test]
+    fn the_latest_of_each_group_stands_and_what_is_forgotten_goes() {
+        let keys = Keys::new("watch", "audit");
+        let delta = |entries: &[(&str, Option<&str>)]| Delta {
+            entries: entries
+                .iter()
+                .map(|(key, value)| (key.as_bytes().to_vec(), value.map(|v| v.as_bytes().to_vec())))
+                .collect(),
+            head: b"head".to_vec(),
+        };
+        let mut outputs: Vec<_> =
+            records(&keys, &partition(), 7, delta(&[("a", Some("1")), ("b", Some("1"))])).collect();
+        outputs.extend(records(&keys, &partition(), 9, delta(&[("a", None), ("b", Some("2"))])));
+        let saved = read(&keys, &outputs);
+        assert_eq!(saved.entries, HashMap::from([(b"b".to_vec(), b"2".to_vec())]));
+        assert_eq!(saved.head(), Ok(Some((9, b"head".as_slice()))));
+        for other in [Keys::new("watch", "audi"), Keys::new("watcha", "udit"), Keys::new("other", "audit")] {
+            let saved = read(&other, &outputs);
+            assert!(saved.entries.is_empty() && saved.head() == Ok(None), "another's");
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_told_from_what_is_damaged() {
+        let keys = Keys::new("watch", "audit");
+        let mut saved = Saved::default();
+        assert_eq!(saved.take(&keys, &[FORMAT + 1, 0], None), Err(SavedError::UnknownFormat { found: FORMAT + 1 }));
+        let good = seal(7, b"head");
+        let mut newer = good.clone();
+        newer[0] = FORMAT + 1;
+        saved.head = Some(newer);
+        assert_eq!(saved.head(), Err(SavedError::UnknownFormat { found: FORMAT + 1 }));
+        for at in 0..good.len() {
+            let mut damaged = good.clone();
+            damaged[at] ^= 1;
+            saved.head = Some(damaged);
+            assert!(saved.head().is_err(), "byte {at}");
+        }
+    }
+}

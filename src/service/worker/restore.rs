@@ -1,0 +1,254 @@
+//! A partition that is ours goes on as if it had never stopped: what was saved of it is read, then the records since are
+//! decided again with nobody listening, up to where the group stands.
+//!
+//! One partition after the other, a little in each step, so that the partitions that are read already go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::Worker;
+use crate::detect::Origin;
+use crate::detect::rule::RuleSet;
+use crate::detect::state::SnapshotError;
+use crate::service::batch::Restored;
+use crate::service::failure::Failure;
+use crate::service::saved::{Keys, Saved, SavedError};
+use crate::service::transport::{Hindrance, LookBack, PartitionId, Position, StartPosition, Stretch, Transport};
+
+/// Records read back in one step.
+const STEP_RECORDS_MAX: usize = 5_000;
+/// Between two words about a restore that takes long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// How many times the interval between two saves is divided, so that partitions take turns.
+const TURNS: u32 = 16;
+
+/// Partitions whose beginning is known, and the one that is being restored.
+#[derive(Debug, Default)]
+pub(super) struct Restores {
+    queue: VecDeque<Job>,
+    active: Option<(Job, Step)>,
+    /// Those under which the active one is restored.
+    rules: Option<Arc<RuleSet>>,
+    /// True if the last step found something to read.
+    busy: bool,
+}
+
+/// A partition to be restored up to where it begins.
+#[derive(Debug)]
+struct Job {
+    question: u64,
+    start: StartPosition,
+    reported: Instant,
+}
+
+/// What is being read.
+#[derive(Debug)]
+enum Step {
+    State { keys: Keys, saved: Saved, problem: Option<SavedError>, records: usize },
+    Records { restored: Box<Restored>, origin: Origin, from: i64, gap: Option<i64> },
+}
+
+impl Job {
+    const fn partition(&self) -> &PartitionId {
+        &self.start.position.partition
+    }
+}
+
+impl Restores {
+    pub(super) fn add(&mut self, question: u64, start: StartPosition, now: Instant) {
+        self.queue.push_back(Job { question, start, reported: now });
+    }
+
+    pub(super) fn remove(&mut self, partitions: &[PartitionId]) {
+        self.queue.retain(|job| !partitions.contains(job.partition()));
+        if self.active.as_ref().is_some_and(|(job, _)| partitions.contains(job.partition())) {
+            self.active = None;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// True if the next step need not wait for anything.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.busy
+    }
+}
+
+impl<T: Transport> Worker<T> {
+    /// Goes a step on with restoring, and begins with the next partition when one is done.
+    pub(super) fn restore(&mut self) -> Result<(), Failure> {
+        self.restores.busy = false;
+        let is_old = |rules: &Arc<RuleSet>| !Arc::ptr_eq(rules, self.batch.rules());
+        if self.restores.rules.as_ref().is_some_and(is_old)
+            && let Some((job, _)) = self.restores.active.take()
+        {
+            // What was restored so far was restored for other rules.
+            self.restores.queue.push_front(job);
+        }
+        if self.restores.active.is_none() {
+            let Some(job) = self.restores.queue.pop_front() else { return Ok(()) };
+            if let Err(why) = self.transport.look_back(&Stretch::State(job.partition().clone())) {
+                return self.not_begun(why);
+            }
+            let keys = self.batch.keys(&job.partition().topic);
+            let step = Step::State { keys, saved: Saved::default(), problem: None, records: 0 };
+            self.restores.active = Some((job, step));
+            self.restores.rules = Some(Arc::clone(self.batch.rules()));
+        }
+        let Some((mut job, mut step)) = self.restores.active.take() else { return Ok(()) };
+        match self.read_back(&mut job, &mut step) {
+            Ok(LookBack::More) => self.restores.active = Some((job, step)),
+            Ok(LookBack::End) => return self.read_to_the_end(job, step),
+            Err(why) => return self.not_begun(why),
+        }
+        Ok(())
+    }
+
+    fn read_back(&mut self, job: &mut Job, step: &mut Step) -> Result<LookBack, Hindrance> {
+        let Self { transport, batch, .. } = self;
+        let mut count = 0;
+        let look_back = match step {
+            Step::State { keys, saved, problem, records } => transport.read_back(STEP_RECORDS_MAX, &mut |record| {
+                if let Err(why) = saved.take(keys, record.key.unwrap_or_default(), record.payload) {
+                    problem.get_or_insert(why);
+                }
+                (count, *records) = (count + 1, *records + 1);
+            })?,
+            Step::Records { restored, origin, from, gap } => transport.read_back(STEP_RECORDS_MAX, &mut |record| {
+                gap.get_or_insert(record.offset - *from);
+                origin.offset = record.offset;
+                batch.replay(&mut restored.state, origin, &record);
+                count += 1;
+            })?,
+        };
+        self.restores.busy = count > 0 || look_back == LookBack::End;
+        self.report(job, step);
+        Ok(look_back)
+    }
+
+    fn read_to_the_end(&mut self, job: Job, step: Step) -> Result<(), Failure> {
+        match step {
+            Step::State { saved, problem, .. } => {
+                let restored = match problem.map_or_else(|| self.recall(&job, &saved), Err) {
+                    Ok(restored) => restored,
+                    Err(SavedError::UnknownFormat { found }) => return Err(newer(job.partition(), found)),
+                    Err(SavedError::Damaged(why)) => {
+                        warn!(worker = self.number, partition = %job.partition(), why,
+                            "kafka.state_topic: what was saved is damaged; windows begin empty and miss what came before");
+                        self.restored_to_nothing(&saved)
+                    }
+                };
+                let until = job.start.position.offset;
+                match restored.saved {
+                    Some(from) if from < until => self.begin_replay(job, restored, (from, until)),
+                    _ => self.restored(job, restored),
+                }
+            }
+            Step::Records { restored, gap, from, .. } => {
+                let until = job.start.position.offset;
+                if let Some(missing) = gap.or(Some(until - from)).filter(|missing| *missing > 0) {
+                    warn!(worker = self.number, partition = %job.partition(), records = missing,
+                        "the topic no longer has all records since the state was saved; windows miss some of them");
+                }
+                self.restored(job, *restored)
+            }
+        }
+    }
+
+    /// The partition as the state topic tells.
+    fn recall(&self, job: &Job, saved: &Saved) -> Result<Restored, SavedError> {
+        let begins_at = job.start.position.offset;
+        let Some((offset, head)) = saved.head()? else {
+            if job.start.committed && begins_at > 0 {
+                warn!(worker = self.number, partition = %job.partition(), offset = begins_at,
+                    "kafka.state_topic has nothing of this partition: its windows begin empty, so for as long as the \
+                     longest timespan of the rules, what depends on earlier events is missed");
+            }
+            return Ok(self.restored_to_nothing(saved));
+        };
+        if !job.start.committed || offset > begins_at {
+            warn!(worker = self.number, partition = %job.partition(), saved = offset, offset = begins_at,
+                "the group's offsets have been moved back or away since the state was saved; windows begin empty");
+            return Ok(self.restored_to_nothing(saved));
+        }
+        match self.batch.restore(saved, head) {
+            Ok((state, unused)) => Ok(Restored { state, saved: Some(offset), stale: unused }),
+            Err(SnapshotError::UnknownFormat { found, .. }) => Err(SavedError::UnknownFormat { found }),
+            Err(SnapshotError::Damaged { problem, .. }) => Err(SavedError::Damaged(problem)),
+        }
+    }
+
+    fn restored_to_nothing(&self, saved: &Saved) -> Restored {
+        Restored { state: self.batch.unknown(), saved: None, stale: saved.entries.keys().cloned().collect() }
+    }
+
+    fn begin_replay(&mut self, job: Job, restored: Restored, (from, until): (i64, i64)) -> Result<(), Failure> {
+        let partition = job.partition().clone();
+        let origin = Origin { topic: partition.topic.clone(), partition: partition.number, offset: from };
+        if let Err(why) = self.transport.look_back(&Stretch::Records { partition, from, until }) {
+            return self.not_begun(why);
+        }
+        let restored = Box::new(restored);
+        self.restores.active = Some((job, Step::Records { restored, origin, from, gap: None }));
+        Ok(())
+    }
+
+    fn restored(&mut self, job: Job, restored: Restored) -> Result<(), Failure> {
+        self.restores.busy = true;
+        let partition = job.partition().clone();
+        let Some(since) = self.arrivals.since(&partition, job.question) else { return Ok(()) };
+        if let Err(why) = self.transport.begin(&job.start.position) {
+            return self.not_begun(why);
+        }
+        let now = self.transport.now();
+        self.arrivals.remove(std::slice::from_ref(&partition));
+        self.views.metrics.observe_restore(now - since);
+        info!(worker = self.number, partitions = %partition, offset = job.start.position.offset,
+            groups = restored.state.groups(), seconds = (now - since).as_secs_f64(), "partitions are read");
+        self.own(job.start, restored, now);
+        if self.paused {
+            self.transport.pause(true);
+        }
+        self.show_readiness();
+        Ok(())
+    }
+
+    fn own(&mut self, start: StartPosition, restored: Restored, now: Instant) {
+        let Position { partition, offset: _ } = &start.position;
+        let turn = partition.number.unsigned_abs() % TURNS;
+        let save_at = now + self.save_interval * (TURNS + turn) / (2 * TURNS);
+        if !start.committed {
+            self.ledger.decided([start.position.clone()]);
+        }
+        self.batch.add(start.position, restored, save_at);
+    }
+
+    fn report(&self, job: &mut Job, step: &Step) {
+        let now = self.transport.now();
+        if now - job.reported < REPORT_INTERVAL {
+            return;
+        }
+        job.reported = now;
+        let partition = job.partition();
+        match step {
+            Step::State { records, .. } => {
+                info!(worker = self.number, %partition, records, "restoring: reading what was saved");
+            }
+            Step::Records { origin, from, .. } => {
+                let (done, all) = (origin.offset - from, job.start.position.offset - from);
+                info!(worker = self.number, %partition, done, all, "restoring: deciding records again");
+            }
+        }
+    }
+}
+
+fn newer(partition: &PartitionId, found: u8) -> Failure {
+    let problem = format!("what is saved of {partition} was written by a newer version: its format is {found}");
+    Failure::surroundings("kafka.state_topic", problem)
+        .hint("use that version or a later one; deleting the topic would lose what the windows hold")
+}
