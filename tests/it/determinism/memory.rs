@@ -56,7 +56,7 @@ impl Log {
 /// One worker's end of the log.
 pub struct Memory {
     log: Log,
-    /// Its partitions, each with the offset of the next record.
+    /// The partitions that it has begun to read, each with the offset of the next record.
     reading: Vec<(i32, usize)>,
     turns: Turns,
     events: VecDeque<Event>,
@@ -65,10 +65,9 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(log: &Log, partitions: impl Iterator<Item = i32>, turns: Turns) -> Self {
-        let reading: Vec<_> = partitions.map(|number| (number, 0)).collect();
-        let assigned = reading.iter().map(|(number, _)| PartitionId { topic: TOPIC.into(), number: *number });
+        let assigned = partitions.map(|number| PartitionId { topic: TOPIC.into(), number });
         let events = VecDeque::from([Event::Assigned(assigned.collect()), Event::Ready]);
-        Self { log: log.clone(), reading, turns, events, now: Instant::now() }
+        Self { log: log.clone(), reading: Vec::new(), turns, events, now: Instant::now() }
     }
 
     /// A partition that has more, and the place of its next record.
@@ -140,7 +139,9 @@ impl Transport for Memory {
         Ok(LookBack::End)
     }
 
-    fn begin(&mut self, _position: &Position) -> Result<(), Hindrance> {
+    fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
+        let offset = usize::try_from(position.offset).expect("an offset of the log");
+        self.reading.push((position.partition.number, offset));
         Ok(())
     }
 
