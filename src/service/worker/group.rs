@@ -33,6 +33,8 @@ pub(super) enum Phase {
     Stopping {
         /// When it stops in any case.
         deadline: Instant,
+        /// True if every decided record was committed before: what is under way only spares the next owner work.
+        only_saves: bool,
     },
 }
 
@@ -216,8 +218,9 @@ impl<T: Transport> Worker<T> {
             self.pause(true);
             self.restores.clear();
             let all: Vec<_> = self.batch.partitions().cloned().collect();
+            let only_saves = self.ledger.is_settled();
             self.save(&all);
-            self.phase = Phase::Stopping { deadline: now + STOP_MAX };
+            self.phase = Phase::Stopping { deadline: now + STOP_MAX, only_saves };
         }
         match std::mem::replace(&mut self.phase, Phase::Running) {
             Phase::Running => Ok(Progress::Continue),
@@ -226,9 +229,18 @@ impl<T: Transport> Worker<T> {
                 Ok(Progress::Continue)
             }
             Phase::Stopping { .. } if self.ledger.is_settled() => Ok(Progress::Done),
-            Phase::Stopping { deadline } if now < deadline => {
-                self.phase = Phase::Stopping { deadline };
+            Phase::Stopping { deadline, only_saves } if now < deadline => {
+                self.phase = Phase::Stopping { deadline, only_saves };
                 Ok(Progress::Continue)
+            }
+            Phase::Stopping { only_saves: true, .. } => {
+                warn!(
+                    worker = self.number,
+                    "kafka.state_topic: what is known could not be saved within {}s; the next owner decides the records \
+                     since the last save again",
+                    STOP_MAX.as_secs()
+                );
+                Ok(Progress::Done)
             }
             Phase::Stopping { .. } => Err(Failure::other(format!(
                 "stopped after {}s with {} outputs or their offsets uncommitted; they will be decided again",

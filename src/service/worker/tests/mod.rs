@@ -94,6 +94,20 @@ fn a_stop_does_not_wait_for_ever() {
 }
 
 #[test]
+fn a_stop_with_everything_committed_does_not_fail_for_want_of_a_last_save() {
+    let mut stage = Stage::owning(&[0]);
+    stage.world().answers_commits = true;
+    stage.record(0, 0, GOOD);
+    assert!(stage.run_for(COMMIT_INTERVAL * 3).is_ok());
+    stage.record(0, 1, GOOD);
+    assert!(stage.run_for(COMMIT_INTERVAL * 3).is_ok());
+    stage.world().answers_commits = false;
+    stage.ask_to_stop();
+    assert_eq!(stage.run_for(Duration::from_secs(9)), Ok(Progress::Continue));
+    assert_eq!(stage.run_for(Duration::from_secs(2)), Ok(Progress::Done));
+}
+
+#[test]
 fn reading_is_held_back_while_outputs_pile_up() {
     let mut stage = Stage::owning(&[0]);
     for offset in 0..OUTPUTS_MAX {
