@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::detect::rule::RuleSet;
@@ -45,6 +46,52 @@ impl Reload {
     }
 }
 
+/// What a restore reads back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// What was saved.
+    State,
+    /// Records since, which are decided again.
+    Replayed,
+}
+
+impl ReadBack {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::State, Self::Replayed];
+
+    /// Its label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+/// How a transaction ended that was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// Nobody sees any of it; it is tried again.
+    Aborted,
+    /// Nobody knows; partitions begin where the group stands.
+    Unknown,
+}
+
+impl Failed {
+    /// Every result.
+    pub const ALL: [Self; 2] = [Self::Aborted, Self::Unknown];
+
+    /// Its label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// The counters that batches fill.
 #[derive(Clone, Debug)]
 pub(super) struct Counters {
@@ -77,6 +124,9 @@ pub struct Metrics {
     alert_latency: Histogram,
     commit: Histogram,
     restore: Histogram,
+    restore_records: IntCounterVec,
+    state_records: IntCounter,
+    transaction_failures: IntCounterVec,
     rules: IntGauge,
     rule_reloads: IntCounterVec,
 }
@@ -125,6 +175,22 @@ impl Metrics {
                 &registry,
                 histogram(names::RESTORE, "Seconds from an assignment to complete state", &RESTORE_BUCKETS),
             ),
+            restore_records: counter_vec(
+                &registry,
+                names::RESTORE_RECORDS,
+                "Records read back to restore partitions",
+                &["kind"],
+            ),
+            state_records: register(
+                &registry,
+                IntCounter::new(names::STATE_RECORDS, "Records of the state topic committed"),
+            ),
+            transaction_failures: counter_vec(
+                &registry,
+                names::TRANSACTION_FAILURES,
+                "Transactions that were not committed",
+                &["result"],
+            ),
             rules: register(&registry, IntGauge::new(names::RULES, "Rules in force")),
             rule_reloads: counter_vec(&registry, names::RULE_RELOADS, "Attempts to load rules", &["result"]),
             registry,
@@ -142,6 +208,12 @@ impl Metrics {
         }
         for result in Reload::ALL {
             self.rule_reloads.with_label_values(&[result.name()]);
+        }
+        for kind in ReadBack::ALL {
+            self.restore_records.with_label_values(&[kind.name()]);
+        }
+        for result in Failed::ALL {
+            self.transaction_failures.with_label_values(&[result.name()]);
         }
         let labels = ["version", "revision"];
         let build = GaugeVec::new(Opts::new(names::BUILD_INFO, "The build of this process"), &labels);
@@ -186,6 +258,21 @@ impl Metrics {
     /// The state of a partition was complete this long after its assignment.
     pub fn observe_restore(&self, took: Duration) {
         self.restore.observe(took.as_secs_f64());
+    }
+
+    /// So many records were read back while a partition is restored.
+    pub fn count_read_back(&self, kind: ReadBack, records: u64) {
+        self.restore_records.with_label_values(&[kind.name()]).inc_by(records);
+    }
+
+    /// A record of the state topic was committed.
+    pub fn count_state_record(&self) {
+        self.state_records.inc();
+    }
+
+    /// A transaction was not committed.
+    pub fn count_failed_transaction(&self, result: Failed) {
+        self.transaction_failures.with_label_values(&[result.name()]).inc();
     }
 
     /// What a partition of this process holds now.

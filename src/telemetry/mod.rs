@@ -9,6 +9,6 @@ pub mod names;
 mod partitions;
 mod recorder;
 
-pub use metrics::{Metrics, Reload};
+pub use metrics::{Failed, Metrics, ReadBack, Reload};
 pub use partitions::PartitionState;
 pub use recorder::{Dispositions, Recorder};

@@ -36,6 +36,12 @@ pub const ALERT_LATENCY: &str = "tokenwatch_alert_latency_seconds";
 pub const COMMIT: &str = "tokenwatch_commit_seconds";
 /// Seconds from the assignment of a partition to its state being complete.
 pub const RESTORE: &str = "tokenwatch_restore_seconds";
+/// Records read back to restore partitions, by `kind`: `state` for what was saved, `replayed` for records decided again.
+pub const RESTORE_RECORDS: &str = "tokenwatch_restore_records_total";
+/// Records of the state topic written and committed.
+pub const STATE_RECORDS: &str = "tokenwatch_state_records_total";
+/// Transactions that were not committed, by `result`: `aborted` are tried again, of `unknown` ones partitions begin anew.
+pub const TRANSACTION_FAILURES: &str = "tokenwatch_transaction_failures_total";
 /// Rules in force.
 pub const RULES: &str = "tokenwatch_rules";
 /// Attempts to load rules, by `result`.
@@ -44,7 +50,7 @@ pub const RULE_RELOADS: &str = "tokenwatch_rule_reloads_total";
 pub const BUILD_INFO: &str = "tokenwatch_build_info";
 
 /// Every name above.
-pub const ALL: [&str; 21] = [
+pub const ALL: [&str; 24] = [
     RECORDS,
     EVENTS,
     RULE_MATCHES,
@@ -63,6 +69,9 @@ pub const ALL: [&str; 21] = [
     ALERT_LATENCY,
     COMMIT,
     RESTORE,
+    RESTORE_RECORDS,
+    STATE_RECORDS,
+    TRANSACTION_FAILURES,
     RULES,
     RULE_RELOADS,
     BUILD_INFO,

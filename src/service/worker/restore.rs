@@ -17,6 +17,7 @@ use crate::service::batch::Restored;
 use crate::service::failure::Failure;
 use crate::service::saved::{Keys, Saved, SavedError};
 use crate::service::transport::{Hindrance, LookBack, PartitionId, Position, StartPosition, Stretch, Transport};
+use crate::telemetry::ReadBack;
 
 /// Records read back in one step.
 const STEP_RECORDS_MAX: usize = 5_000;
@@ -126,6 +127,8 @@ impl<T: Transport> Worker<T> {
                 count += 1;
             })?,
         };
+        let kind = if matches!(step, Step::State { .. }) { ReadBack::State } else { ReadBack::Replayed };
+        self.views.metrics.count_read_back(kind, count);
         self.restores.busy = count > 0 || look_back == LookBack::End;
         self.report(job, step);
         Ok(look_back)

@@ -14,6 +14,7 @@ use super::group::Phase;
 use crate::service::failure::Failure;
 use crate::service::output::{Destination, Output};
 use crate::service::transport::{Breakage, Ticket, Transport, Undelivered};
+use crate::telemetry::Failed;
 
 /// Outputs not committed at which no more records are read.
 pub(super) const OUTPUTS_MAX: usize = 10_000;
@@ -166,7 +167,11 @@ impl<T: Transport> Worker<T> {
             let (recent, is_answered) = match output.destination() {
                 Destination::Alerts => (&self.views.alerts, true),
                 Destination::ShadowAlerts => (&self.views.shadow_alerts, false),
-                Destination::DeadLetters | Destination::State => continue,
+                Destination::DeadLetters => continue,
+                Destination::State => {
+                    self.views.metrics.count_state_record();
+                    continue;
+                }
             };
             if let Some(caused_at) = output.caused_at().filter(|_| is_answered) {
                 let latency_ms = wall.since(caused_at).millis();
@@ -181,6 +186,7 @@ impl<T: Transport> Worker<T> {
     pub(super) fn aborted(&mut self, why: &str) {
         self.stage = Stage::Open;
         self.ledger.aborted();
+        self.views.metrics.count_failed_transaction(Failed::Aborted);
         self.trouble.aborted(self.transport.now());
         if std::mem::take(&mut self.trouble.renew) {
             self.stage = Stage::Preparing;
@@ -195,6 +201,7 @@ impl<T: Transport> Worker<T> {
         if matches!(self.stage, Stage::Broken { .. }) {
             return Ok(());
         }
+        self.views.metrics.count_failed_transaction(Failed::Unknown);
         let now = self.transport.now();
         let Breakage { fenced, why } = breakage;
         if *fenced && self.trouble.fenced(now) {

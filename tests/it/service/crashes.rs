@@ -126,6 +126,11 @@ fn windows_survive_a_stop_and_a_kill() {
     let third = deployment.start_ready();
     deployment.produce(ten);
     assert_eq!(deployment.wait_for_alerts(1).len(), 1, "the tenth event of a window that two others began");
+    let metrics = third.metrics();
+    for kind in ["state", "replayed"] {
+        let read = metrics.sum("tokenwatch_restore_records_total", &[("kind", kind)]);
+        assert!(read >= 1.0, "{kind}: {read}");
+    }
     third.stop();
 }
 

@@ -27,6 +27,8 @@ fn an_aborted_transaction_is_filled_again_with_the_same_and_what_came_since() {
     assert!(stage.run_for(MOMENT).is_ok());
     assert_eq!(stage.calls(), [Call::Send(0), Call::Send(1), Call::Commit(vec![(0, 2)])]);
     assert_eq!(stage.world().sent, [BAD, BAD]);
+    let failures = |result| stage.metric(&format!("tokenwatch_transaction_failures_total{{result=\"{result}\"}}"));
+    assert_eq!([failures("aborted"), failures("unknown")], [Some("1".to_owned()), Some("0".to_owned())]);
 }
 
 #[test]
@@ -118,6 +120,8 @@ fn an_unknown_result_begins_again_with_a_new_producer_where_the_group_stands() {
     stage.event(broken(false));
     assert!(stage.run_for(RENEW_WAIT / 2).is_ok());
     assert_eq!(stage.calls(), [Call::Halt(vec![0])]);
+    let unknown = stage.metric("tokenwatch_transaction_failures_total{result=\"unknown\"}");
+    assert_eq!(unknown.as_deref(), Some("1"));
     assert!(stage.views.readiness.report().missing.contains_key("worker 0"), "nothing is read now");
     assert!(stage.run_for(RENEW_WAIT).is_ok());
     assert_eq!(stage.calls(), [Call::Renew], "where the group stands is not known before the new one is ready");
