@@ -17,6 +17,7 @@ use crate::service::transport::{Hindrance, Incoming, LookBack, Stretch};
 
 use super::client;
 use super::error;
+use super::state_topic;
 use super::transport::incoming;
 
 /// A reader of one stretch at a time.
@@ -91,6 +92,9 @@ impl Reader {
                     is_at_end(record.offset() + 1)
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => true,
+                Some(Err(error)) if error::code(&error) == Code::UnknownPartition && reading.until.is_none() => {
+                    return Err(Hindrance::Lasting(state_topic::lacks_partition(&self.state_topic)));
+                }
                 Some(Err(error)) => return Err(passing(&error)),
             };
             if ends {

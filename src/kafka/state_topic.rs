@@ -29,6 +29,9 @@ const APPEAR_POLL: Duration = Duration::from_millis(100);
 /// An entry holds all windows of a group, which the usual limit of 1 MB may not.
 const ENTRY_BYTES_MAX: &str = "33554432";
 
+const PARTITIONS_ADDED: &str = "if partitions were added, keys have moved and windows have not: let everything be \
+    consumed, stop all instances, delete the state topic, and start again; windows begin empty then";
+
 type Admin = AdminClient<DefaultClientContext>;
 type Onlooker = BaseConsumer<DefaultConsumerContext>;
 
@@ -52,10 +55,12 @@ pub async fn provide(settings: &KafkaSettings) -> Result<(), Failure> {
 
 fn wrong_count(topic: &str, found: usize, source: &str, wanted: usize) -> Failure {
     let problem = format!("{topic:?} has {found} partitions, and {source:?} has {wanted}");
-    Failure::surroundings(SETTING, problem).hint(
-        "if partitions were added, keys have moved and windows have not: let everything be consumed, stop all instances, \
-         delete the state topic, and start again; windows begin empty then",
-    )
+    Failure::surroundings(SETTING, problem).hint(PARTITIONS_ADDED)
+}
+
+/// A source topic got more partitions while the service runs.
+pub(super) fn lacks_partition(topic: &str) -> Failure {
+    Failure::surroundings(SETTING, format!("{topic:?} has fewer partitions than a source topic")).hint(PARTITIONS_ADDED)
 }
 
 /// How many partitions each topic has; 0 for one that does not exist.

@@ -9,3 +9,4 @@ mod obstacles;
 mod rebalance;
 mod reload;
 mod shadow;
+mod state_topic;

@@ -1,0 +1,53 @@
+//! A state topic that this version must not go on with is refused, with what to do, and left as it is.
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+
+use super::deployment::{Deployment, PATIENCE, ten_reissues};
+use crate::support::kafka::{self, Broker, Isolation, Record};
+
+fn set_partitions(broker: &Broker, topic: &str, count: usize) {
+    let admin: AdminClient<DefaultClientContext> = broker.client_config().create().expect("an admin client");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let asked = NewPartitions::new(topic, count);
+    let answers = runtime.block_on(admin.create_partitions([&asked], &AdminOptions::new())).expect("an answer");
+    assert!(answers.iter().all(Result::is_ok), "the topic grows: {answers:?}");
+}
+
+#[test]
+fn what_a_newer_version_saved_is_refused_and_left_as_it_is() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 1);
+    let first = deployment.start_ready();
+    deployment.produce(ten_reissues("ann", 0).into_iter().take(4));
+    deployment.wait_until_all_is_committed();
+    first.stop();
+    broker.produce(&deployment.state, [Record::new("what it meant is not known here").key(vec![2, 0, 0, 0])]);
+    let before = broker.read(&deployment.state, Isolation::Committed);
+    let committed = broker.committed(&deployment.group, &deployment.topics[0]);
+
+    deployment.produce(ten_reissues("bob", 20));
+    let finished = deployment.start().running.wait(PATIENCE).expect_code(3);
+    let last = finished.stderr().split("error: ").last().unwrap_or_default();
+    for word in ["kafka.state_topic", "newer version", "its format is 2", "hint: use that version"] {
+        assert!(last.contains(word), "{word:?} is not in: {last}\n{}", finished.stderr());
+    }
+    assert_eq!(broker.read(&deployment.state, Isolation::Committed), before);
+    assert_eq!(broker.committed(&deployment.group, &deployment.topics[0]), committed, "nothing was decided");
+}
+
+#[test]
+fn a_source_topic_that_gets_more_partitions_is_refused_at_start_and_while_it_runs() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 2).property("topic.metadata.refresh.interval.ms", "1000");
+    let instance = deployment.start_ready();
+    set_partitions(broker, &deployment.topics[0], 3);
+    let running = instance.running.wait(PATIENCE).expect_code(3);
+    let starting = deployment.start().running.wait(PATIENCE).expect_code(3);
+    for (finished, problem) in [(running, "has fewer partitions than"), (starting, "has 2 partitions, and")] {
+        let last = finished.stderr().split("error: ").last().unwrap_or_default();
+        for word in ["kafka.state_topic", problem, "delete the state topic"] {
+            assert!(last.contains(word), "{word:?} is not in: {last}\n{}", finished.stderr());
+        }
+    }
+}
