@@ -12,7 +12,7 @@ use crate::detect::rule::{Problem, Severity, Source};
 
 use super::rules::{self, RuleTexts};
 use super::test::suite::Suite;
-use super::{Failure, Format, counted, diagnostics, say};
+use super::{Failure, Format, counted, diagnostics, say, split_groups};
 
 /// Finds what is wrong with rule files and test files; exit code 1 if any of it is an error.
 #[derive(Debug, Args)]
@@ -20,7 +20,8 @@ pub struct Arguments {
     /// Rule files, test files (`NAME_test.yml`), and folders that are searched for both
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Configuration (.toml, .yaml) with the lists and limits that the rules are checked against
+    /// Configuration (.toml, .yaml) with the lists and limits that the rules are checked against, and with the topics:
+    /// rules whose groups partitions may split are named
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How problems look
@@ -33,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
     let texts = RuleTexts::read(&arguments.paths)?;
     let (mut problems, rules) = match texts.compile(&rules::options(&arguments.paths, &config)?) {
-        Ok(compiled) => (compiled.warnings, Some(compiled.rules.rules.len())),
+        Ok(compiled) => (compiled.warnings, Some(compiled.rules)),
         Err(problems) => (problems, None),
     };
     // Whether events are events has nothing to do with places.
@@ -44,7 +45,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let sources: Vec<Source<'_>> = texts.sources().into_iter().chain(suites.iter().flat_map(Suite::sources)).collect();
     let shown = diagnostics::render(&problems, &sources, arguments.format);
     anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))?;
-    conclude(&problems, &texts, &suites, rules)
+    for sentence in rules.iter().flat_map(|rules| split_groups::sentences(&config, rules)) {
+        say(format_args!("{sentence}"));
+    }
+    conclude(&problems, &texts, &suites, rules.map(|rules| rules.rules.len()))
 }
 
 /// Adds the problems of test files. Those of a rule file that several name are said once.

@@ -74,7 +74,7 @@ pub(super) struct Target {
 /// since those with this fingerprint were read count too. Never ends.
 pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Target, mut hangup: Signal) {
     let looks = config.rules.reload;
-    let topics = config.kafka.topics.clone();
+    let kept = config.clone();
     let mut watched = Watched::new(config, fingerprint);
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -93,7 +93,7 @@ pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Targ
         };
         watched = back;
         match found {
-            Some(Ok(compiled)) => target.put_in_force(compiled, &topics),
+            Some(Ok(compiled)) => target.put_in_force(compiled, &kept),
             Some(Err(refusal)) => refuse(&refusal, &target.views),
             None => {}
         }
@@ -102,7 +102,7 @@ pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Targ
 
 impl Target {
     /// First the rules, then the word: who reads that they are in force can count on it.
-    fn put_in_force(&self, compiled: Compiled, topics: &[String]) {
+    fn put_in_force(&self, compiled: Compiled, config: &Config) {
         let rules = Arc::new(compiled.rules);
         let before = self.in_force.swap(Arc::clone(&rules));
         self.views.rules.set(&rules);
@@ -112,7 +112,7 @@ impl Target {
         if warnings > 0 {
             warn!("{} about the rules; tokenwatch check shows what they are", counted(warnings, "warning"));
         }
-        split_groups::warn_of_new(topics, &rules, &before);
+        split_groups::warn_of_new(config, &rules, &before);
         let (count, shadowed) = (counted(rules.rules.len(), "rule"), rules::shadowed(&rules));
         info!("rules: {count} in force{shadowed}; unchanged ones keep their windows");
     }

@@ -175,7 +175,7 @@ async fn watch(
     }
     probe.warn_of_create_time().await;
     state_topic::provide(&config.kafka).await?;
-    split_groups::warn_of(&config.kafka.topics, &rules);
+    split_groups::warn_of(config, &rules);
     let transports: Result<Vec<_>, _> =
         (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
     let workplace = Workplace {

@@ -1,68 +1,116 @@
-//! Which groups are whole only if the records are keyed for them: windows are kept per partition.
+//! Says which rules partitions may make wrong, before that happens: windows are kept per partition.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tracing::warn;
 
-use crate::detect::rule::{Logic, Rule, RuleSet};
+use crate::config::Config;
+use crate::detect::rule::RuleSet;
+use crate::detect::rule::split::{Cause, Spread, group_by, split_rules};
 
-/// Says which groups partitions may split.
-pub(super) fn warn_of(topics: &[String], rules: &RuleSet) {
-    say(topics, &windowed_groups(rules));
+/// Rules of one group-by that are split for one cause, by name.
+type Splits = BTreeMap<(String, Cause), Vec<String>>;
+
+/// A sentence for each group-by that partitions may split; none for a configuration without topics.
+pub(super) fn sentences(config: &Config, rules: &RuleSet) -> Vec<String> {
+    if config.kafka.topics.is_empty() { Vec::new() } else { say(config, splits(config, rules)) }
+}
+
+/// Warns of groups that partitions may split.
+pub(super) fn warn_of(config: &Config, rules: &RuleSet) {
+    for sentence in sentences(config, rules) {
+        warn!("{sentence}");
+    }
 }
 
 /// The same for groups that the rules before did not have.
-pub(super) fn warn_of_new(topics: &[String], rules: &RuleSet, before: &RuleSet) {
-    say(topics, &windowed_groups(rules).difference(&windowed_groups(before)).cloned().collect());
-}
-
-fn say(topics: &[String], groups: &BTreeSet<String>) {
-    if groups.is_empty() {
-        return;
+pub(super) fn warn_of_new(config: &Config, rules: &RuleSet, before: &RuleSet) {
+    let known = splits(config, before);
+    let mut new = splits(config, rules);
+    new.retain(|split, _| !known.contains_key(split));
+    for sentence in say(config, new) {
+        warn!("{sentence}");
     }
-    let where_from = if topics.len() > 1 { "in only one of these topics and " } else { "" };
-    let groups: Vec<_> = groups.iter().map(String::as_str).collect();
-    warn!(
-        topics = topics.join(" "),
-        "kafka.topics: windows are kept per partition, so rules grouped by {} count right only where all records of a \
-         group are {where_from}in one partition: key the records by it",
-        groups.join(", by ")
-    );
 }
 
-/// The group-bys of the rules that remember anything.
-pub(super) fn windowed_groups(rules: &RuleSet) -> BTreeSet<String> {
-    let remembers = |rule: &&Rule| !matches!(rule.logic, Logic::Event) || rule.suppress.millis() > 0;
-    let group = |rule: &Rule| match rules.keyspaces.get(rule.keyspace).map(Vec::as_slice) {
-        None | Some([]) => "nothing".to_owned(),
-        Some(fields) => fields.join(" + "),
+fn splits(config: &Config, rules: &RuleSet) -> Splits {
+    let spread = Spread { topics: config.kafka.topics.len(), keyed_by: config.pipeline.keyed_by.as_deref() };
+    let mut splits = Splits::new();
+    for split in split_rules(rules, &spread) {
+        let rule = &rules.rules[split.rule];
+        splits.entry((group_by(rules, rule), split.cause)).or_default().push(rule.header.name.clone());
+    }
+    splits
+}
+
+fn say(config: &Config, splits: Splits) -> Vec<String> {
+    let keyed_by = config.pipeline.keyed_by.as_deref().unwrap_or_default();
+    let sentence = |((group_by, cause), names): ((String, Cause), Vec<String>)| {
+        let (setting, why) = match cause {
+            Cause::SeveralTopics => ("topics", "but several topics are read".to_owned()),
+            Cause::NotKeyed => ("keyed_by", "and nothing says by what the records are keyed".to_owned()),
+            Cause::KeyedOtherwise => ("keyed_by", format!("but the records are keyed by {keyed_by}")),
+            Cause::Inner(inner) => ("keyed_by", format!("but they count firings of {inner}, whose groups are split")),
+        };
+        let names = names.join(", ");
+        format!(
+            "kafka.{setting}: rules grouped by {group_by} count right only where all records of a group are in one \
+             partition, {why}: {names}"
+        )
     };
-    rules.rules.iter().filter(remembers).map(group).collect()
+    splits.into_iter().map(sentence).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use crate::detect::rule::{Options, Source, compile};
 
     use super::*;
 
-    #[test]
-    fn groups_that_partitions_may_split_are_named_once() {
-        let detection = "title: T\nname: t\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\nlogsource: {product: jwt}\n\
-                         detection: {selection: {event.action: login}, condition: selection}\n";
-        let count = |serial: u8, group_by: &str| {
-            format!(
-                "---\ntitle: C{serial}\nname: c{serial}\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c1{serial}\n\
-                 correlation: {{type: event_count, rules: [t], {group_by}timespan: 5m, condition: {{gte: 3}}}}\n"
+    fn said(topics: &[&str], keyed_by: Option<&str>, group_bys: &[&str]) -> Vec<String> {
+        let mut text = "title: T\nname: t\ndetection: {s: {a: b}, condition: s}\n".to_owned();
+        for (serial, group_by) in group_bys.iter().enumerate() {
+            write!(
+                text,
+                "---\ntitle: C{serial}\nname: c{serial}\ncorrelation: {{type: event_count, rules: [t], group-by: \
+                 [{group_by}], timespan: 5m, condition: {{gte: 3}}}}\n"
             )
-        };
-        let groups = |text: &str| {
-            let compiled = compile(&[Source { path: "rules.yml", text }], &Options::default());
-            windowed_groups(&compiled.expect("valid rules").rules).into_iter().collect::<Vec<_>>()
-        };
-        assert_eq!(groups(detection), Vec::<String>::new(), "a rule that remembers nothing is right anywhere");
-        let by_subject = count(1, "group-by: [jwt.sub], ");
-        let text = [detection, &by_subject, &count(2, "group-by: [jwt.sub], "), &count(3, "")].concat();
-        assert_eq!(groups(&text), ["jwt.sub", "nothing"]);
+            .expect("a text");
+        }
+        let compiled = compile(&[Source { path: "rules.yml", text: &text }], &Options::default());
+        let mut config = Config::default();
+        config.kafka.topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+        config.pipeline.keyed_by = keyed_by.map(str::to_owned);
+        sentences(&config, &compiled.expect("valid rules").rules)
+    }
+
+    #[test]
+    fn rules_of_one_group_by_are_named_together() {
+        let rules = ["jwt.sub", "source.ip", "jwt.sub"];
+        let right = "count right only where all records of a group are in one partition";
+        let unknown = format!("{right}, and nothing says by what the records are keyed");
+        assert_eq!(
+            said(&["audit"], None, &rules),
+            [
+                format!("kafka.keyed_by: rules grouped by jwt.sub {unknown}: c0, c2"),
+                format!("kafka.keyed_by: rules grouped by source.ip {unknown}: c1"),
+            ]
+        );
+        assert_eq!(
+            said(&["audit"], Some("jwt.sub"), &rules),
+            [format!("kafka.keyed_by: rules grouped by source.ip {right}, but the records are keyed by jwt.sub: c1")]
+        );
+        assert_eq!(
+            said(&["audit", "logins"], Some("jwt.sub"), &rules[..1]),
+            [format!("kafka.topics: rules grouped by jwt.sub {right}, but several topics are read: c0")]
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_where_nothing_is_split_or_read() {
+        assert!(said(&["audit"], Some("jwt.sub"), &["jwt.sub"]).is_empty());
+        assert!(said(&[], None, &["jwt.sub"]).is_empty(), "a configuration for files");
     }
 }

@@ -23,6 +23,8 @@ pub struct KafkaSettings {
     pub instance_id: Option<String>,
     /// The topics with audit events; not empty when the service runs, and none of the two below.
     pub topics: Vec<String>,
+    /// What the records of these topics are keyed by.
+    pub keyed_by: KeyedBy,
     /// Where alerts go.
     pub alerts_topic: String,
     /// Where records that are no events go.
@@ -48,6 +50,7 @@ impl Default for KafkaSettings {
             group_id: "tokenwatch".to_owned(),
             instance_id: None,
             topics: Vec::new(),
+            keyed_by: KeyedBy::default(),
             alerts_topic: "tokenwatch-alerts".to_owned(),
             dead_letter_topic: "tokenwatch-dead-letters".to_owned(),
             shadow_topic: None,
@@ -70,6 +73,10 @@ pub enum Start {
     /// With the first record of this time or later.
     At(Timestamp),
 }
+
+/// The path of the field whose text is the records' key; none if they are keyed otherwise or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyedBy(pub Option<String>);
 
 /// How a consumer group places its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +105,25 @@ impl Setting for GroupProtocol {
 
     fn schema() -> Json {
         json!({ "enum": ["classic", "consumer"] })
+    }
+}
+
+/// `kafka.keyed_by`: a path as rules write it. Empty means none.
+impl Setting for KeyedBy {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        let is_odd = |c: char| c.is_whitespace() || c == ',';
+        match &given.value {
+            ValueKind::String(path) if path.is_empty() => Ok(Self(None)),
+            ValueKind::String(path) if path.contains(is_odd) || path.split('.').any(str::is_empty) => {
+                Err(Fault::new(format!("{path:?} is not the path of one field")).hint("a path looks like jwt.sub"))
+            }
+            ValueKind::String(path) => Ok(Self(Some(path.clone()))),
+            other => Err(wrong_type(other, "a text")),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string" })
     }
 }
 
@@ -146,6 +172,7 @@ impl KafkaSettings {
         reader.set_if("kafka.group_id", &mut kafka.group_id, group_id);
         reader.set("kafka.instance_id", &mut kafka.instance_id);
         reader.set_if("kafka.topics", &mut kafka.topics, |topics| all(topics, topic));
+        reader.set("kafka.keyed_by", &mut kafka.keyed_by);
         reader.set_if("kafka.alerts_topic", &mut kafka.alerts_topic, |name| topic(name));
         reader.set_if("kafka.dead_letter_topic", &mut kafka.dead_letter_topic, |name| topic(name));
         let mut shadow_topic = SHADOW_TOPIC.to_owned();

@@ -24,7 +24,7 @@ use crate::detect::{Limits, Span};
 use crate::ingest::Source;
 use crate::pipeline;
 
-pub use kafka::{GroupProtocol, KafkaSettings, Start};
+pub use kafka::{GroupProtocol, KafkaSettings, KeyedBy, Start};
 pub use problem::{ConfigError, Problem};
 pub use properties::Properties;
 pub use schema::schema;
@@ -232,6 +232,7 @@ impl Config {
             }
             Ok(())
         });
+        config.pipeline.keyed_by.clone_from(&config.kafka.keyed_by.0);
         reader.set("sources.raw_timestamp", &mut config.sources.raw_timestamp);
         reader.set_path("geo.city_db", &mut config.geo.city_db);
         reader.set_path("geo.asn_db", &mut config.geo.asn_db);

@@ -12,7 +12,7 @@ use super::problem::{ConfigError, Problem, nearest};
 use super::setting::{Fault, Setting, wrong_type};
 
 /// Keys and sections that the documentation promises for later versions.
-const PLANNED: [&str; 5] = ["kafka.keyed_by", "alerts.format", "alerts.include_events", "privacy", "tokens"];
+const PLANNED: [&str; 4] = ["alerts.format", "alerts.include_events", "privacy", "tokens"];
 
 /// A value as it was written, and where.
 #[derive(Debug)]

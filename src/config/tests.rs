@@ -283,3 +283,14 @@ fn no_key_is_undocumented() {
         .collect();
     assert!(undocumented.is_empty(), "{undocumented:?}");
 }
+
+#[test]
+fn the_records_key_is_one_field_or_nothing() {
+    let keyed_by =
+        |path: &str| read(&format!("[kafka]\nkeyed_by = {path:?}\n"), &[]).map(|config| config.pipeline.keyed_by);
+    assert_eq!(keyed_by("jwt.sub").expect("valid"), Some("jwt.sub".to_owned()));
+    assert_eq!(keyed_by("").expect("valid"), None);
+    for path in ["jwt.sub, source.ip", "jwt..sub", ".sub", "jwt.", "a b"] {
+        assert!(keyed_by(path).is_err(), "{path:?}");
+    }
+}

@@ -5,6 +5,7 @@
 pub mod decode;
 mod derive;
 pub mod geo;
+pub mod keying;
 pub mod reader;
 pub mod rejection;
 pub mod source;

@@ -15,6 +15,7 @@ use crate::detect::state::{Delta, PartitionState, SnapshotError};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
+use crate::ingest::keying::Keying;
 use crate::ingest::reader::Decoded;
 use crate::ingest::{Disposition, Reader, Record, Rejection, Source};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub placeholders: Vec<String>,
     /// What the records are.
     pub source: Source,
+    /// `kafka.keyed_by`: the field whose text is said to be the records' key.
+    pub keyed_by: Option<String>,
 }
 
 impl Default for Settings {
@@ -44,6 +47,7 @@ impl Default for Settings {
             evidence_max: 20,
             placeholders: ["-", "null", "anonymous", "unknown"].map(str::to_owned).to_vec(),
             source: Source::Native,
+            keyed_by: None,
         }
     }
 }
@@ -55,19 +59,22 @@ pub struct BatchOutcome {
     pub detected: Outcome,
     /// Records that are no events: their position in the batch and why, in batch order.
     pub rejected: Vec<(usize, Rejection)>,
+    /// Events whose record has another key than `kafka.keyed_by` says: their groups may be split.
+    pub miskeyed: u64,
 }
 
 impl BatchOutcome {
     /// An empty outcome.
     #[must_use]
     pub fn new(rules: &RuleSet) -> Self {
-        Self { detected: Outcome::new(rules), rejected: Vec::new() }
+        Self { detected: Outcome::new(rules), rejected: Vec::new(), miskeyed: 0 }
     }
 
     /// Forgets everything, keeping its memory.
     pub fn clear(&mut self) {
         self.detected.clear();
         self.rejected.clear();
+        self.miskeyed = 0;
     }
 }
 
@@ -78,6 +85,7 @@ pub struct Pipeline {
     reader: Reader,
     places: Arc<Places>,
     engine: Engine,
+    keying: Option<Keying>,
     /// Empty between records; kept for its memory.
     values: Vec<Value<'static>>,
 }
@@ -104,16 +112,13 @@ impl Pipeline {
             evidence_max: settings.evidence_max,
             placeholders: settings.placeholders.clone(),
         };
+        let mut fields = rules.fields.clone();
+        let keying = settings.keyed_by.as_ref().map(|path| Keying::new(path, &settings.placeholders, &mut fields));
         Self {
-            reader: Reader::of_source(
-                &settings.source,
-                &rules.fields,
-                &settings.limits,
-                settings.future_skew_max,
-                &places,
-            ),
+            reader: Reader::of_source(&settings.source, &fields, &settings.limits, settings.future_skew_max, &places),
             places,
             engine: Engine::of_source(Arc::clone(&rules), engine, &settings.source.logsource()),
+            keying,
             rules,
             values: Vec::new(),
         }
@@ -194,9 +199,36 @@ impl Pipeline {
         record: &Record<'_>,
         outcome: &mut BatchOutcome,
     ) -> Disposition {
+        self.decide_and_look(partition, position, record, |_| false, outcome)
+    }
+
+    /// [`Self::decide`] for a record with a key, which is held against [`Settings::keyed_by`].
+    pub fn decide_keyed(
+        &mut self,
+        partition: &mut Partition,
+        position: usize,
+        (record, key): (&Record<'_>, Option<&[u8]>),
+        outcome: &mut BatchOutcome,
+    ) -> Disposition {
+        let Some(keying) = self.keying.take() else { return self.decide(partition, position, record, outcome) };
+        let is_miskeyed = |values: &[Value<'_>]| keying.is_contradicted(key, values);
+        let disposition = self.decide_and_look(partition, position, record, is_miskeyed, outcome);
+        self.keying = Some(keying);
+        disposition
+    }
+
+    fn decide_and_look(
+        &mut self,
+        partition: &mut Partition,
+        position: usize,
+        record: &Record<'_>,
+        is_miskeyed: impl FnOnce(&[Value<'_>]) -> bool,
+        outcome: &mut BatchOutcome,
+    ) -> Disposition {
         let mut values = emptied(std::mem::take(&mut self.values));
         let disposition = match self.reader.read(record, &self.places, &mut values) {
             Ok(Decoded { time, id }) => {
+                outcome.miskeyed += u64::from(is_miskeyed(&values));
                 let event = Event { time, id: &id, origin: record.origin, values: &values };
                 match self.engine.process(&mut partition.state, &event, &mut outcome.detected) {
                     Lateness::InTime => Disposition::Accepted,

@@ -20,6 +20,7 @@ use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 use crate::telemetry::{Dispositions, PartitionState, Recorder};
 
 use super::ledger::Ledger;
+use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
 use super::saved::{self, Keys, Saved};
 use super::threads::Workplace;
@@ -102,6 +103,7 @@ pub struct Batch {
     records: usize,
     /// What was known under the rules before, to be saved with the next commit.
     saves: Vec<(Output, PartitionId)>,
+    miskeyed: Miskeyed,
     recorder: Recorder,
     author: Author,
     save_interval: Duration,
@@ -128,6 +130,7 @@ impl Batch {
             dead_letters: Vec::new(),
             causes: Vec::new(),
             records: 0,
+            miskeyed: Miskeyed::default(),
             author,
             save_interval: *save_interval,
         }
@@ -243,8 +246,12 @@ impl Batch {
         let owned = &mut self.owned[index];
         owned.origin.offset = incoming.offset;
         let record = Record { origin: &owned.origin, timestamp: incoming.timestamp, payload: incoming.payload };
-        let rejected = self.outcome.rejected.len();
-        let disposition = self.pipeline.decide(&mut owned.state, self.records, &record, &mut self.outcome);
+        let (rejected, miskeyed) = (self.outcome.rejected.len(), self.outcome.miskeyed);
+        let keyed = (&record, incoming.key);
+        let disposition = self.pipeline.decide_keyed(&mut owned.state, self.records, keyed, &mut self.outcome);
+        if self.outcome.miskeyed > miskeyed {
+            self.miskeyed.add(&owned.origin);
+        }
         for (_, rejection) in &self.outcome.rejected[rejected..] {
             self.dead_letters.push((Output::dead_letter(incoming, rejection, &self.author), index));
         }
@@ -285,6 +292,7 @@ impl Batch {
         if self.records == 0 {
             return 0;
         }
+        self.miskeyed.mention(&self.settings, now);
         self.recorder.record(self.topics.iter().map(|(name, counts)| (&**name, counts)), &self.outcome);
         for (record, partition) in self.saves.drain(..) {
             ledger.add(record, partition, now);

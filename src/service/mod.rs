@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod failure;
 pub mod ledger;
+mod miskeyed;
 pub mod output;
 pub mod saved;
 pub mod threads;

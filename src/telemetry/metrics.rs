@@ -106,6 +106,7 @@ pub(super) struct Counters {
     pub(super) duplicates: IntCounterVec,
     pub(super) limit_hits: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
+    pub(super) miskeyed: IntCounter,
 }
 
 /// Every metric of a process.
@@ -339,6 +340,10 @@ fn counters(registry: &Registry) -> Counters {
         duplicates: vec(names::DUPLICATES, "Matches that repeat one already held", &["rule"]),
         limit_hits: vec(names::LIMIT_HITS, "Limits that were hit", &["limit"]),
         dead_letters: vec(names::DEAD_LETTERS, "Records that are no events", &["reason"]),
+        miskeyed: register(
+            registry,
+            IntCounter::new(names::MISKEYED, "Events whose record has another key than kafka.keyed_by says"),
+        ),
     }
 }
 

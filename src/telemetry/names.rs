@@ -22,6 +22,8 @@ pub const DUPLICATES: &str = "tokenwatch_duplicates_total";
 pub const LIMIT_HITS: &str = "tokenwatch_limit_hits_total";
 /// Records dead-lettered, by `reason`.
 pub const DEAD_LETTERS: &str = "tokenwatch_dead_letters_total";
+/// Events whose record has another key than `kafka.keyed_by` says.
+pub const MISKEYED: &str = "tokenwatch_miskeyed_records_total";
 /// Groups held, over all partitions of this process.
 pub const GROUPS: &str = "tokenwatch_groups";
 /// Bytes of state held, over all partitions of this process.
@@ -50,7 +52,7 @@ pub const RULE_RELOADS: &str = "tokenwatch_rule_reloads_total";
 pub const BUILD_INFO: &str = "tokenwatch_build_info";
 
 /// Every name above.
-pub const ALL: [&str; 24] = [
+pub const ALL: [&str; 25] = [
     RECORDS,
     EVENTS,
     RULE_MATCHES,
@@ -62,6 +64,7 @@ pub const ALL: [&str; 24] = [
     DUPLICATES,
     LIMIT_HITS,
     DEAD_LETTERS,
+    MISKEYED,
     GROUPS,
     STATE_BYTES,
     CONSUMER_LAG,

@@ -91,6 +91,7 @@ impl Recorder {
         for (limit, hits) in outcome.detected.limit_hits() {
             self.limits[limit as usize].inc_by(hits);
         }
+        metrics.counters.miskeyed.inc_by(outcome.miskeyed);
         for (_, rejection) in &outcome.rejected {
             metrics.counters.dead_letters.with_label_values(&[rejection.reason()]).inc();
         }
@@ -212,6 +213,7 @@ mod tests {
         outcome.detected.rules[0].alerts = 1;
         outcome.detected.rules[1].alerts = 3;
         outcome.detected.hit(Limit::Groups);
+        outcome.miskeyed = 7;
         outcome.rejected.push((2, Rejection::TooLarge { bytes: 9, bytes_max: 8 }));
         let mut audit = Dispositions::default();
         audit[Disposition::Accepted as usize] = 5;
@@ -230,6 +232,7 @@ mod tests {
             ("tokenwatch_shadow_alerts_total{level=\"high\",rule=\"on_trial\"}", 3),
             ("tokenwatch_dead_letters_total{reason=\"too_large\"}", 1),
             ("tokenwatch_limit_hits_total{limit=\"groups\"}", 1),
+            ("tokenwatch_miskeyed_records_total", 7),
         ] {
             assert_eq!(value(&text, series), Some(expected), "{series}");
         }

@@ -2,6 +2,7 @@
 //!
 //! The status line is only there on a terminal; what is piped is plain lines.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,8 +11,9 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::detect::rule::RuleSet;
+use crate::detect::rule::split::{Spread, group_by, split_rules};
 
-use super::super::{Failure, counted, split_groups};
+use super::super::{Failure, counted};
 use super::feeder::Fed;
 use super::scoreboard::{Score, Scoreboard};
 use super::watcher::SeenAlert;
@@ -30,12 +32,12 @@ const NAMES_MAX: usize = 6;
 
 /// Which of somebody's rules can seem not to work, because records are keyed by subject.
 fn split_note(rules: &RuleSet) -> String {
-    let groups = split_groups::windowed_groups(rules);
-    let split: Vec<_> = groups.iter().filter(|group| !group.split(" + ").any(|field| field == "jwt.sub")).collect();
-    if split.is_empty() {
+    let split = split_rules(rules, &Spread { topics: 1, keyed_by: Some("jwt.sub") });
+    let groups: BTreeSet<_> = split.iter().map(|split| group_by(rules, &rules.rules[split.rule])).collect();
+    if groups.is_empty() {
         return String::new();
     }
-    let groups = split.iter().map(|group| group.as_str()).collect::<Vec<_>>().join(", by ");
+    let groups = groups.into_iter().collect::<Vec<_>>().join(", by ");
     format!(
         "note     records are keyed by jwt.sub, and windows are kept per partition: a rule grouped by {groups} counts only\n\
          \x20        what one partition sees; try it with \"tokenwatch generate | tokenwatch replay --rules ...\"\n"

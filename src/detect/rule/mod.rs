@@ -12,6 +12,7 @@ pub mod logic;
 pub mod problem;
 pub(crate) mod reader;
 pub(crate) mod schema;
+pub mod split;
 pub(crate) mod yaml;
 
 pub use compile::{Compiled, Options, Source, compile};

@@ -128,3 +128,28 @@ fn what_is_not_there_is_no_finding() {
     let empty = folder.run(&["check", "empty"]).expect_code(2);
     assert!(empty.stderr().contains("no rule files"), "{}", empty.stderr());
 }
+
+/// What `check` says of the rule grouped by `jwt.sub` with this section `kafka`.
+fn said_with(kafka: &str) -> String {
+    let folder = Folder::new();
+    folder.write("tokenwatch.toml", format!("[kafka]\n{kafka}"));
+    let finished = folder.run(&["check", "--config", "tokenwatch.toml", "rules.yml"]).expect_code(0);
+    finished.stderr().to_owned()
+}
+
+#[test]
+fn rules_whose_groups_partitions_split_are_named() {
+    let split = "rules grouped by jwt.sub count right only where all records of a group are in one partition";
+    for (kafka, why) in [
+        ("topics = [\"audit\"]\n", "and nothing says by what the records are keyed: password_guessing"),
+        ("topics = [\"audit\"]\nkeyed_by = \"jwt.sid\"\n", "but the records are keyed by jwt.sid: password_guessing"),
+        ("topics = [\"a\", \"b\"]\nkeyed_by = \"jwt.sub\"\n", "but several topics are read: password_guessing"),
+    ] {
+        let said = said_with(kafka);
+        assert!(said.contains(&format!("{split}, {why}")), "{kafka}: {said}");
+    }
+    for kafka in ["topics = [\"audit\"]\nkeyed_by = \"jwt.sub\"\n", ""] {
+        let said = said_with(kafka);
+        assert!(!said.contains("rules grouped by"), "{kafka}: {said}");
+    }
+}

@@ -42,7 +42,7 @@ impl Run {
     }
 
     fn new(rules: &RuleSet, outcome: BatchOutcome) -> Self {
-        let BatchOutcome { detected, rejected } = outcome;
+        let BatchOutcome { detected, rejected, .. } = outcome;
         let named = rules.rules.iter().map(|rule| rule.header.name.clone());
         let tally = |counted: &RuleTally| Tally {
             firings: counted.firings,
