@@ -11,3 +11,4 @@ mod rebalance;
 mod reload;
 mod shadow;
 mod state_topic;
+mod torture;

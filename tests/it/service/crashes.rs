@@ -9,18 +9,29 @@ use serde_json::Value;
 use tokenwatch::traffic::{AttackKind, Traffic, TrafficConfig};
 
 use super::deployment::{Deployment, Instance, PATIENCE};
-use crate::support::kafka::{self, Received, Record};
+use crate::support::kafka::{self, Broker, Received, Record};
 use crate::support::process::{run, tokenwatch};
 use crate::support::wait;
 
 const EVENTS: usize = 100_000;
 const KILLS: usize = 10;
 const INSTANCES: usize = 3;
-/// One of so many chunks is written before the first kill, and after each.
-const CHUNKS: usize = KILLS + 1;
+
+/// A long storm is this one with other numbers: `TOKENWATCH_CRASH_EVENTS`, `TOKENWATCH_CRASH_KILLS`.
+fn scaled(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+/// A deployment that notices soon when an instance is gone.
+pub(super) fn deployment(broker: &Broker) -> Deployment<'_> {
+    Deployment::new(broker, 1, 6)
+        .property("session.timeout.ms", "6000")
+        .property("heartbeat.interval.ms", "500")
+        .section("[state]\nsnapshot_interval = \"1s\"\n")
+}
 
 /// Events with attacks, keyed by subject.
-fn events() -> Vec<(String, Vec<u8>, i64)> {
+pub(super) fn events(count: usize) -> Vec<(String, Vec<u8>, i64)> {
     let config = TrafficConfig {
         seed: 7,
         attacks: AttackKind::COUNTED.to_vec(),
@@ -34,15 +45,15 @@ fn events() -> Vec<(String, Vec<u8>, i64)> {
         let (subject, time_ms) = (event.subject.to_owned(), event.time_ms);
         (subject, payload, time_ms)
     };
-    (0..EVENTS).map(event).collect()
+    (0..count).map(event).collect()
 }
 
-fn records(events: &[(String, Vec<u8>, i64)]) -> impl Iterator<Item = Record> {
+pub(super) fn records(events: &[(String, Vec<u8>, i64)]) -> impl Iterator<Item = Record> {
     events.iter().map(|(key, payload, ms)| Record::new(payload.clone()).key(key.clone()).timestamp_ms(*ms))
 }
 
 /// The ids of the alerts that `replay` gives: one undisturbed run over everything.
-fn undisturbed(deployment: &Deployment<'_>, events: &[(String, Vec<u8>, i64)]) -> BTreeSet<String> {
+pub(super) fn undisturbed(deployment: &Deployment<'_>, events: &[(String, Vec<u8>, i64)]) -> BTreeSet<String> {
     let lines: Vec<u8> = events.iter().flat_map(|(_, payload, _)| payload.iter().copied().chain([b'\n'])).collect();
     let path = deployment.at("events.jsonl");
     std::fs::write(&path, lines).expect("the folder can be written");
@@ -62,7 +73,7 @@ fn scattered(step: usize, below: usize) -> usize {
 }
 
 #[track_caller]
-fn assert_same(deployment: &Deployment<'_>, expected: &BTreeSet<String>) {
+pub(super) fn assert_same(deployment: &Deployment<'_>, expected: &BTreeSet<String>) {
     let received: Vec<_> = deployment.alerts().iter().map(Received::json).map(|alert| id(&alert)).collect();
     let found: BTreeSet<_> = received.iter().cloned().collect();
     let missing = expected.difference(&found).count();
@@ -74,16 +85,14 @@ fn assert_same(deployment: &Deployment<'_>, expected: &BTreeSet<String>) {
 #[test]
 fn ten_kills_lose_nothing_and_repeat_nothing() {
     let Some(broker) = kafka::shared() else { return };
-    let deployment = Deployment::new(broker, 1, 6)
-        .property("session.timeout.ms", "6000")
-        .property("heartbeat.interval.ms", "500")
-        .section("[state]\nsnapshot_interval = \"1s\"\n");
-    let events = events();
+    let deployment = deployment(broker);
+    let kills = scaled("TOKENWATCH_CRASH_KILLS", KILLS);
+    let events = events(scaled("TOKENWATCH_CRASH_EVENTS", EVENTS));
     let expected = undisturbed(&deployment, &events);
     let mut instances: Vec<Instance> = (0..INSTANCES).map(|_| deployment.start()).collect();
-    for (step, chunk) in events.chunks(EVENTS.div_ceil(CHUNKS)).enumerate() {
+    for (step, chunk) in events.chunks(events.len().div_ceil(kills + 1)).enumerate() {
         deployment.produce(records(chunk));
-        if step == KILLS {
+        if step == kills {
             break;
         }
         // Some way into the chunk, on whoever reads it, so that the kill comes in the middle of something.
@@ -166,7 +175,7 @@ fn a_state_topic_that_does_not_suit_is_refused_and_without_one_the_service_catch
 fn a_stop_under_load_commits_what_it_decided_within_seconds() {
     let Some(broker) = kafka::shared() else { return };
     let deployment = Deployment::new(broker, 1, 6);
-    let events = events();
+    let events = events(EVENTS);
     deployment.produce(records(&events));
     let expected = undisturbed(&deployment, &events);
     let first = deployment.start();

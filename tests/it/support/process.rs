@@ -201,6 +201,16 @@ impl Running {
         self.signal(libc::SIGKILL);
     }
 
+    /// SIGSTOP: it does nothing until it is woken, and does not know that it did nothing.
+    pub fn freeze(&mut self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    /// SIGCONT.
+    pub fn wake(&mut self) {
+        self.signal(libc::SIGCONT);
+    }
+
     fn signal(&mut self, signal: libc::c_int) {
         if self.exit_status().is_some() {
             return;
