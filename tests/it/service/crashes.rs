@@ -89,15 +89,18 @@ fn ten_kills_lose_nothing_and_repeat_nothing() {
     let kills = scaled("TOKENWATCH_CRASH_KILLS", KILLS);
     let events = events(scaled("TOKENWATCH_CRASH_EVENTS", EVENTS));
     let expected = undisturbed(&deployment, &events);
+    let mut produced = 0;
     let mut instances: Vec<Instance> = (0..INSTANCES).map(|_| deployment.start()).collect();
     for (step, chunk) in events.chunks(events.len().div_ceil(kills + 1)).enumerate() {
         deployment.produce(records(chunk));
         if step == kills {
             break;
         }
-        // Some way into the chunk, on whoever reads it, so that the kill comes in the middle of something.
+        // Some way into what is left, on whoever reads it, so that the kill comes in the middle of something.
         let victim = scattered(step, INSTANCES);
-        let target = committed(&deployment) + i64::try_from(1 + scattered(step, chunk.len() / 2)).expect("few");
+        produced += chunk.len();
+        let done = usize::try_from(committed(&deployment)).expect("offsets are counts");
+        let target = i64::try_from(done + scattered(step, (produced - done).max(1))).expect("few");
         wait::until("the instances to get on", PATIENCE, || {
             let committed = committed(&deployment);
             if committed >= target { Ok(()) } else { Err(format!("{committed} of {target}")) }
