@@ -185,14 +185,17 @@ impl Batch {
         self.owned.push(Owned { id, origin, state, next, touched, halted, topic, keys, saved, save_at, stale });
     }
 
-    /// A partition that is due to be saved: because it is time, because it never was, or because much has changed.
+    /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
+    /// is known; and of those whose time it is, or that have changed much, the one that has waited longest.
     #[must_use]
-    pub fn due(&self, now: Instant) -> Option<PartitionId> {
-        let is_due = |owned: &&Owned| match owned.saved {
-            None => true,
-            Some(saved) => owned.next > saved && (now >= owned.save_at || owned.state.changes_count() >= CHANGES_MAX),
+    pub fn due(&self, now: Instant) -> Vec<PartitionId> {
+        let is_due = |owned: &&Owned| {
+            owned.saved.is_some_and(|saved| owned.next > saved)
+                && (now >= owned.save_at || owned.state.changes_count() >= CHANGES_MAX)
         };
-        self.owned.iter().find(is_due).map(|owned| owned.id.clone())
+        let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
+        let never = self.owned.iter().filter(|owned| owned.saved.is_none());
+        never.chain(longest).map(|owned| owned.id.clone()).collect()
     }
 
     /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,

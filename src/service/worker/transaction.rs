@@ -144,10 +144,10 @@ impl<T: Transport> Worker<T> {
         if !self.stage.is_open() || !is_due || now < self.trouble.not_before {
             return Ok(());
         }
-        if self.ledger.may_commit()
-            && let Some(partition) = self.batch.due(now)
-        {
-            self.batch.save(&partition, &mut self.ledger, now, now + self.save_interval);
+        if self.ledger.may_commit() {
+            for partition in self.batch.due(now) {
+                self.batch.save(&partition, &mut self.ledger, now, now + self.save_interval);
+            }
             self.hand_over()?;
         }
         if let Some(positions) = self.ledger.begin_commit() {
