@@ -4,7 +4,7 @@
 //! later one. Outputs are held until then, so that an aborted transaction can be filled again. No clock and no transport
 //! here: both are the worker's.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::output::{Destination, Output};
@@ -22,7 +22,9 @@ pub struct Ledger {
     /// Held outputs that are in no transaction.
     waiting: BTreeSet<Ticket>,
     /// Held outputs that a topic found too large in company; each is sent with nothing else under way.
-    alone: VecDeque<Ticket>,
+    alone: BTreeSet<Ticket>,
+    /// The one of them that is with the transport.
+    alone_under_way: Option<Ticket>,
     /// How many outputs are with the transport.
     under_way: usize,
     /// Since when the oldest alert waits that no commit has taken.
@@ -83,13 +85,22 @@ impl Ledger {
         self.offsets.extend(positions.into_iter().map(|position| (position.partition, position.offset)));
     }
 
-    /// The next output to be handed to the transport, if one is due.
+    /// The next output to be handed to the transport, if one is due. Always in the order of tickets, because of two
+    /// records of the state topic with one key the later one stands.
     pub fn next_due(&mut self) -> Option<(Ticket, &Output)> {
-        let ticket = match self.alone.front() {
-            Some(_) if self.under_way > 0 => return None,
-            Some(_) => self.alone.pop_front()?,
-            None => self.waiting.pop_first()?,
-        };
+        if self.alone_under_way.is_some() {
+            return None;
+        }
+        let ticket = self.alone.first().into_iter().chain(self.waiting.first()).min().copied()?;
+        if self.alone.contains(&ticket) {
+            if self.under_way > 0 {
+                return None;
+            }
+            self.alone.remove(&ticket);
+            self.alone_under_way = Some(ticket);
+        } else {
+            self.waiting.remove(&ticket);
+        }
         let held = self.held.get_mut(&ticket)?;
         held.stage = Stage::UnderWay;
         self.under_way += 1;
@@ -99,7 +110,8 @@ impl Ledger {
     /// True if an output that is sent alone keeps others waiting.
     #[must_use]
     pub fn waits_alone(&self) -> bool {
-        self.committing.is_none() && self.under_way > 0 && !self.alone.is_empty()
+        let is_any = self.alone_under_way.is_some() || !self.alone.is_empty();
+        self.committing.is_none() && self.under_way > 0 && is_any
     }
 
     /// An output was not taken: it is due again.
@@ -107,8 +119,9 @@ impl Ledger {
         let Some(held) = self.held.get_mut(&ticket).filter(|held| held.stage == Stage::UnderWay) else { return };
         held.stage = Stage::Waiting;
         self.under_way -= 1;
+        self.alone_under_way.take_if(|alone| *alone == ticket);
         if held.alone {
-            self.alone.push_front(ticket);
+            self.alone.insert(ticket);
         } else {
             self.waiting.insert(ticket);
         }
@@ -119,6 +132,7 @@ impl Ledger {
         let Some(held) = self.held.get_mut(&ticket).filter(|held| held.stage == Stage::UnderWay) else { return };
         held.stage = Stage::Acknowledged;
         self.under_way -= 1;
+        self.alone_under_way.take_if(|alone| *alone == ticket);
     }
 
     /// An output was too large for its topic: with the next transaction it goes alone, because a topic's limit holds
@@ -163,6 +177,7 @@ impl Ledger {
     /// The commit under way is done: these outputs are public.
     pub fn committed(&mut self) -> Vec<Output> {
         let Some(Commit { below, .. }) = self.committing.take() else { return Vec::new() };
+        self.alone_under_way = None;
         let after = self.held.split_off(&below);
         let outputs: Vec<_> = std::mem::replace(&mut self.held, after).into_values().collect();
         self.under_way -= outputs.iter().filter(|held| held.stage == Stage::UnderWay).count();
@@ -180,6 +195,7 @@ impl Ledger {
         self.drop_held(|held| held.orphaned);
         self.waiting.clear();
         self.alone.clear();
+        self.alone_under_way = None;
         self.under_way = 0;
         for (ticket, held) in &mut self.held {
             held.stage = Stage::Waiting;
@@ -187,7 +203,7 @@ impl Ledger {
                 self.alert_since.get_or_insert(held.since);
             }
             if held.alone {
-                self.alone.push_back(*ticket);
+                self.alone.insert(*ticket);
             } else {
                 self.waiting.insert(*ticket);
             }
@@ -260,7 +276,7 @@ impl Ledger {
             if !stays {
                 uncount(held, held_state, held_bytes);
                 waiting.remove(ticket);
-                alone.retain(|other| other != ticket);
+                alone.remove(ticket);
             }
             stays
         });
