@@ -2,6 +2,7 @@
 
 mod faults;
 mod groups;
+mod simulation;
 mod world;
 
 use std::time::Duration;
