@@ -11,4 +11,5 @@ mod rebalance;
 mod reload;
 mod shadow;
 mod state_topic;
+mod storm;
 mod torture;

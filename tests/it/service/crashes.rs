@@ -17,11 +17,6 @@ const EVENTS: usize = 100_000;
 const KILLS: usize = 10;
 const INSTANCES: usize = 3;
 
-/// A long storm is this one with other numbers: `TOKENWATCH_CRASH_EVENTS`, `TOKENWATCH_CRASH_KILLS`.
-fn scaled(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
-}
-
 /// A deployment that notices soon when an instance is gone.
 pub(super) fn deployment(broker: &Broker) -> Deployment<'_> {
     Deployment::new(broker, 1, 6)
@@ -86,14 +81,13 @@ pub(super) fn assert_same(deployment: &Deployment<'_>, expected: &BTreeSet<Strin
 fn ten_kills_lose_nothing_and_repeat_nothing() {
     let Some(broker) = kafka::shared() else { return };
     let deployment = deployment(broker);
-    let kills = scaled("TOKENWATCH_CRASH_KILLS", KILLS);
-    let events = events(scaled("TOKENWATCH_CRASH_EVENTS", EVENTS));
+    let events = events(EVENTS);
     let expected = undisturbed(&deployment, &events);
     let mut produced = 0;
     let mut instances: Vec<Instance> = (0..INSTANCES).map(|_| deployment.start()).collect();
-    for (step, chunk) in events.chunks(events.len().div_ceil(kills + 1)).enumerate() {
+    for (step, chunk) in events.chunks(EVENTS.div_ceil(KILLS + 1)).enumerate() {
         deployment.produce(records(chunk));
-        if step == kills {
+        if step == KILLS {
             break;
         }
         // Some way into what is left, on whoever reads it, so that the kill comes in the middle of something.

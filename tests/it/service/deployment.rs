@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -134,6 +135,14 @@ impl<'a> Deployment<'a> {
         Instance::start(self.config())
     }
 
+    /// The program under a name that it keeps when it is started again.
+    #[track_caller]
+    pub fn start_as(&self, name: &str) -> Instance {
+        let mut command = tokenwatch([PathBuf::from("run"), "--config".into(), self.config()]);
+        command.env("TOKENWATCH_KAFKA__INSTANCE_ID", name);
+        Instance::start_with(command)
+    }
+
     /// The program, started and reading its partitions.
     #[track_caller]
     pub fn start_ready(&self) -> Instance {
@@ -189,7 +198,12 @@ impl Instance {
     /// The program, started with this configuration; it has read it and serves HTTP.
     #[track_caller]
     pub fn start(config: PathBuf) -> Self {
-        let mut running = Running::start(tokenwatch([PathBuf::from("run"), "--config".into(), config]));
+        Self::start_with(tokenwatch([PathBuf::from("run"), "--config".into(), config]))
+    }
+
+    #[track_caller]
+    fn start_with(command: Command) -> Self {
+        let mut running = Running::start(command);
         let address = running.wait_for_stderr("the HTTP address", wait::PATIENCE, |text| {
             let (_, rest) = text.split_once("http://")?;
             Some(rest.split_once(' ')?.0.to_owned())
