@@ -3,6 +3,7 @@
 //! It belongs to no group and commits nothing.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -17,6 +18,7 @@ use crate::service::transport::{Hindrance, Incoming, LookBack, Stretch};
 
 use super::client;
 use super::error;
+use super::stable_end::StableEnd;
 use super::state_topic;
 use super::transport::incoming;
 
@@ -24,12 +26,16 @@ use super::transport::incoming;
 pub(super) struct Reader {
     config: ClientConfig,
     state_topic: String,
+    /// Sees transactions that are not over, too; made when it is first needed.
+    observer: Option<Arc<BaseConsumer<Quiet>>>,
     reading: Option<Reading>,
 }
 
 /// A client for one stretch: one that is used again may tell of an end that it saw before, or not tell of it again.
 struct Reading {
-    consumer: BaseConsumer<Quiet>,
+    consumer: Arc<BaseConsumer<Quiet>>,
+    /// What is to be read, once everything in it is decided.
+    awaited: Option<(StableEnd, TopicPartitionList)>,
     /// The offset at which the stretch ends before the partition does.
     until: Option<i64>,
 }
@@ -56,10 +62,16 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// A reader that reads nothing yet.
     pub(super) fn new(settings: &KafkaSettings) -> Self {
-        Self { config: client::reader(settings), state_topic: settings.state_topic.clone(), reading: None }
+        Self {
+            config: client::reader(settings),
+            state_topic: settings.state_topic.clone(),
+            observer: None,
+            reading: None,
+        }
     }
 
     pub(super) fn begin(&mut self, stretch: &Stretch) -> Result<(), Hindrance> {
+        let observer = matches!(stretch, Stretch::State(_)).then(|| self.observer()).transpose()?;
         let (topic, number, from, until) = match stretch {
             Stretch::State(partition) => (self.state_topic.as_str(), partition.number, Offset::Beginning, None),
             Stretch::Records { partition, from, until } => {
@@ -69,11 +81,28 @@ impl Reader {
         self.reading = None;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, number, from).map_err(|error| passing(&error))?;
-        let consumer: BaseConsumer<Quiet> =
-            self.config.create_with_context(Quiet).map_err(|error| Hindrance::Lasting(client::not_created(&error)))?;
-        consumer.assign(&list).map_err(|error| passing(&error))?;
-        self.reading = Some(Reading { consumer, until });
+        let consumer = quiet(&self.config)?;
+        let mut awaited = None;
+        if let Some(observer) = observer {
+            let end = StableEnd::of((topic, number), observer, Arc::clone(&consumer)).map_err(Hindrance::Lasting)?;
+            awaited = Some((end, list));
+        } else {
+            // The group has read these records as committed ones, so everything here is decided.
+            consumer.assign(&list).map_err(|error| passing(&error))?;
+        }
+        self.reading = Some(Reading { consumer, awaited, until });
         Ok(())
+    }
+
+    fn observer(&mut self) -> Result<Arc<BaseConsumer<Quiet>>, Hindrance> {
+        if let Some(observer) = &self.observer {
+            return Ok(Arc::clone(observer));
+        }
+        let mut config = self.config.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let observer = quiet(&config)?;
+        self.observer = Some(Arc::clone(&observer));
+        Ok(observer)
     }
 
     pub(super) fn read(
@@ -81,7 +110,18 @@ impl Reader {
         records_max: usize,
         each: &mut dyn FnMut(Incoming<'_>),
     ) -> Result<LookBack, Hindrance> {
-        let Some(reading) = &self.reading else { return Ok(LookBack::End) };
+        let Some(reading) = &mut self.reading else { return Ok(LookBack::End) };
+        if let Some((end, list)) = &reading.awaited {
+            match end.has_come() {
+                Ok(false) => return Ok(LookBack::More),
+                Ok(true) => reading.consumer.assign(list).map_err(|error| passing(&error))?,
+                Err(error) if error::code(&error) == Code::UnknownPartition => {
+                    return Err(Hindrance::Lasting(state_topic::lacks_partition(&self.state_topic)));
+                }
+                Err(error) => return Err(passing(&error)),
+            }
+            reading.awaited = None;
+        }
         let is_at_end = |next: i64| reading.until.is_some_and(|until| next >= until);
         for _ in 0..records_max {
             let ends = match reading.consumer.poll(Duration::ZERO) {
@@ -104,6 +144,11 @@ impl Reader {
         }
         Ok(LookBack::More)
     }
+}
+
+fn quiet(config: &ClientConfig) -> Result<Arc<BaseConsumer<Quiet>>, Hindrance> {
+    let created = config.create_with_context(Quiet);
+    created.map(Arc::new).map_err(|error| Hindrance::Lasting(client::not_created(&error)))
 }
 
 fn passing(error: &KafkaError) -> Hindrance {

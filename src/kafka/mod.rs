@@ -13,6 +13,7 @@ pub mod feed;
 mod lookback;
 pub mod preflight;
 mod producer;
+mod stable_end;
 pub mod state_topic;
 pub mod tail;
 mod transport;

@@ -2,6 +2,7 @@
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::deployment::{Deployment, PATIENCE, ten_reissues};
 use crate::support::kafka::{self, Broker, Isolation, Record};
@@ -50,4 +51,32 @@ fn a_source_topic_that_gets_more_partitions_is_refused_at_start_and_while_it_run
             assert!(last.contains(word), "{word:?} is not in: {last}\n{}", finished.stderr());
         }
     }
+}
+
+#[test]
+fn what_is_saved_behind_a_transaction_that_nobody_has_ended_is_waited_for() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 1);
+    let mut ten = ten_reissues("ann", 0).into_iter();
+    let first = deployment.start_ready();
+    deployment.produce(ten.by_ref().take(4));
+    deployment.wait_until_all_is_committed();
+    first.stop();
+
+    let orphan: BaseProducer =
+        broker.client_config().set("transactional.id", kafka::unique("orphan")).create().expect("a producer");
+    orphan.init_transactions(PATIENCE).expect("a name of its own");
+    orphan.begin_transaction().expect("ready");
+    orphan.send(BaseRecord::to(&deployment.state).partition(0).key("?").payload("?")).expect("room for one");
+    orphan.flush(PATIENCE).expect("written");
+    let mut second = deployment.start();
+    second.running.wait_for_stderr("a word about the transaction", PATIENCE, |text| {
+        text.contains("wait for a transaction that nobody has ended").then_some(())
+    });
+    second.wait_until_missing("worker");
+    orphan.abort_transaction(PATIENCE).expect("aborted");
+    second.wait_until_ready();
+    deployment.produce(ten);
+    assert_eq!(deployment.wait_for_alerts(1).len(), 1, "the tenth event of a window that another began");
+    second.stop();
 }
