@@ -1,8 +1,8 @@
 //! Instances join and leave without a pause, and one sleeps through its own replacement: nothing is lost or repeated.
 
 use super::crashes::{assert_same, deployment, events, records, undisturbed};
-use super::deployment::{Instance, PATIENCE};
-use crate::support::kafka;
+use super::deployment::{Deployment, Instance, PATIENCE};
+use crate::support::kafka::{self, Broker};
 use crate::support::wait;
 
 const EVENTS: usize = 60_000;
@@ -44,4 +44,39 @@ fn instances_that_join_leave_and_freeze_lose_nothing_and_repeat_nothing() {
         instance.stop();
     }
     assert_same(&deployment, &expected);
+}
+
+/// Three instances with names are stopped and started again, one after the other, again and again.
+fn deploy_in_turns(broker: &Broker, protocol: &str) {
+    let deployment = Deployment::new(broker, 1, 6)
+        .kafka("group_protocol", &format!("{protocol:?}"))
+        .section("[state]\nsnapshot_interval = \"1s\"\n");
+    let events = events(EVENTS);
+    let expected = undisturbed(&deployment, &events);
+    let name = |number: usize| format!("instance-{number}");
+    let mut instances: Vec<_> = (0..3).map(|number| deployment.start_as(&name(number))).collect();
+    for (step, chunk) in events.chunks(EVENTS.div_ceil(STEPS)).enumerate() {
+        deployment.produce(records(chunk));
+        let next = instances.remove(0);
+        next.wait_until_ready();
+        next.stop();
+        instances.push(deployment.start_as(&name(step % 3)));
+    }
+    deployment.wait_until_all_is_committed();
+    for instance in instances {
+        instance.stop();
+    }
+    assert_same(&deployment, &expected);
+}
+
+#[test]
+fn a_deploy_of_one_named_instance_after_the_other_loses_nothing_and_repeats_nothing() {
+    let Some(broker) = kafka::shared() else { return };
+    deploy_in_turns(broker, "classic");
+}
+
+#[test]
+fn the_same_holds_under_the_group_protocol_of_kafka_4() {
+    let Some(broker) = kafka::shared() else { return };
+    deploy_in_turns(broker, "consumer");
 }
