@@ -12,6 +12,7 @@ pub mod http;
 pub mod ingest;
 pub mod kafka;
 pub mod pipeline;
+pub mod route;
 pub mod rule_test;
 pub mod service;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! pipeline's business.
 
 pub mod check;
+mod crew;
 pub mod demo;
 pub mod diagnostics;
 pub mod explain;

@@ -68,6 +68,8 @@ pub(super) struct Target {
     /// The rules in force.
     pub(super) in_force: Arc<ArcSwap<RuleSet>>,
     pub(super) views: Arc<Views>,
+    /// True if matches are routed; decided at the start.
+    pub(super) is_routed: bool,
 }
 
 /// Puts new rules in force as they come: when files change, if `rules.reload` says so, and on SIGHUP. Files that changed
@@ -93,7 +95,10 @@ pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Targ
         };
         watched = back;
         match found {
-            Some(Ok(compiled)) => target.put_in_force(compiled, &kept),
+            Some(Ok(compiled)) => match target.check(&compiled.rules, &kept) {
+                Ok(()) => target.put_in_force(compiled, &kept),
+                Err(refusal) => refuse(&refusal, &target.views),
+            },
             Some(Err(refusal)) => refuse(&refusal, &target.views),
             None => {}
         }
@@ -101,6 +106,16 @@ pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Targ
 }
 
 impl Target {
+    /// Rules that need routing cannot come into force where nothing is routed: their groups would be split.
+    fn check(&self, rules: &RuleSet, config: &Config) -> Result<(), Refusal> {
+        if self.is_routed || !split_groups::need_routing(config, rules) {
+            return Ok(());
+        }
+        let why = split_groups::sentences(config, rules).join("; ");
+        let message = format!("matches must be routed for them, which begins with a start of the service: {why}");
+        Err(Refusal { message, problems: Vec::new() })
+    }
+
     /// First the rules, then the word: who reads that they are in force can count on it.
     fn put_in_force(&self, compiled: Compiled, config: &Config) {
         let rules = Arc::new(compiled.rules);
@@ -112,7 +127,9 @@ impl Target {
         if warnings > 0 {
             warn!("{} about the rules; tokenwatch check shows what they are", counted(warnings, "warning"));
         }
-        split_groups::warn_of_new(config, &rules, &before);
+        if self.is_routed && split_groups::sentences(config, &rules) != split_groups::sentences(config, &before) {
+            split_groups::tell(config, &rules);
+        }
         let (count, shadowed) = (counted(rules.rules.len(), "rule"), rules::shadowed(&rules));
         info!("rules: {count} in force{shadowed}; unchanged ones keep their windows");
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -20,12 +20,14 @@ use tracing::{info, warn};
 use crate::config::{Config, Purpose};
 use crate::geo::{self, Databases};
 use crate::http::{Server, Views};
-use crate::kafka::{KafkaTransport, Patience, Probe, state_topic};
+use crate::kafka::{Patience, Probe, state_topic};
+use crate::service::route::Post;
 use crate::service::{self, Remedy, Service, Workplace};
 use crate::telemetry::{self, Reload};
 
+use super::crew::Crew;
 use super::rules::{self, Loaded};
-use super::{Failure, counted, reload, split_groups};
+use super::{Failure, counted, reload};
 
 /// Between two looks at whether a broker answers.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -40,6 +42,21 @@ pub struct Arguments {
     /// The configuration, TOML or YAML; every key also as `TOKENWATCH_SECTION__KEY` in the environment
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Which part of the work this process does, where matches must be routed to their groups
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+}
+
+/// What a process does where partitions split groups; where they keep them whole, all do everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Role {
+    /// Read events and send their matches to where their groups are
+    Route,
+    /// Count the matches that arrive
+    Detect,
+    /// Both
+    #[default]
+    All,
 }
 
 impl From<service::Failure> for Failure {
@@ -60,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = control_plane()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let instance = Instance::bind(config, rules, databases).await?;
+        let instance = Instance::bind(config, rules, databases, arguments.role).await?;
         info!("http://{} serves /metrics, /healthz and /readyz", instance.server.address());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = instance.run(async {
@@ -122,31 +139,32 @@ pub(super) struct Instance {
     config: Config,
     rules: Loaded,
     databases: Databases,
+    role: Role,
     pub(super) views: Arc<Views>,
     pub(super) server: Server,
 }
 
 impl Instance {
     /// Takes the HTTP address; nothing runs yet.
-    pub(super) async fn bind(config: Config, rules: Loaded, databases: Databases) -> Result<Self, Failure> {
+    pub(super) async fn bind(config: Config, rules: Loaded, databases: Databases, role: Role) -> Result<Self, Failure> {
         let server = Server::bind(config.http.listen).await.map_err(Failure::unavailable)?;
         let views = Arc::new(Views::default());
         views.metrics.expect_topics(config.kafka.topics.iter().map(String::as_str));
         views.metrics.rules_in_force(&rules.rules);
         views.metrics.count_reload(Reload::Success);
         views.rules.set(&rules.rules);
-        Ok(Self { config, rules, databases, views, server })
+        Ok(Self { config, rules, databases, role, views, server })
     }
 
     /// Runs until `stop`, or until the service cannot go on. Ends with everything committed unless it fails.
     pub(super) async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { config, rules, databases, views, server } = self;
+        let Self { config, rules, databases, role, views, server } = self;
         let (close, closed) = oneshot::channel::<()>();
         let http = tokio::spawn(server.run(Arc::clone(&views), async {
             let _ = closed.await;
         }));
         tokio::pin!(stop);
-        let outcome = watch(&config, rules, databases, &views, stop).await;
+        let outcome = watch((&config, role), rules, databases, &views, stop).await;
         // The server may have ended already; then nobody listens.
         let _ = close.send(());
         if let Ok(Err(error)) = http.await {
@@ -157,7 +175,7 @@ impl Instance {
 }
 
 async fn watch(
-    config: &Config,
+    (config, role): (&Config, Role),
     Loaded { rules, fingerprint }: Loaded,
     databases: Databases,
     views: &Arc<Views>,
@@ -174,19 +192,20 @@ async fn watch(
         () = &mut stop => return Ok(()),
     }
     probe.warn_of_create_time().await;
-    state_topic::provide(&config.kafka).await?;
-    split_groups::warn_of(config, &rules);
-    let transports: Result<Vec<_>, _> =
-        (0..config.kafka.workers).map(|worker| KafkaTransport::connect(&config.kafka, worker)).collect();
+    let sources = state_topic::provide(&config.kafka).await?;
+    let crew = Crew::new(config, role, &rules, sources).await?;
     let workplace = Workplace {
         rules: Arc::new(ArcSwap::new(Arc::clone(&rules))),
         settings: config.pipeline.clone(),
         places: Arc::new(ArcSwap::new(Arc::clone(databases.places()))),
+        post: Post::default(),
         group_id: config.kafka.group_id.clone(),
         save_interval: Duration::from_millis(config.state.snapshot_interval.millis().unsigned_abs()),
         views: Arc::clone(views),
     };
-    let service = Service::start(&workplace, transports?)?;
+    let is_routed = crew.is_routed();
+    let service = Service::start(crew.teams(&workplace)?)?;
+    views.readiness.started();
     let (count, shadowed) = (counted(rules.rules.len(), "rule"), rules::shadowed(&rules));
     let workers = counted(config.kafka.workers, "worker");
     for database in databases.describe() {
@@ -198,7 +217,7 @@ async fn watch(
         "watching: {count}{shadowed}, {workers}"
     );
     let renewing = tokio::spawn(geo::watch(databases, workplace.places));
-    let target = reload::Target { in_force: workplace.rules, views: Arc::clone(views) };
+    let target = reload::Target { in_force: workplace.rules, views: Arc::clone(views), is_routed };
     let reloading = tokio::spawn(reload::watch(config.clone(), fingerprint, target, hangup));
     let looking = tokio::spawn(look_for_brokers(probe, Arc::clone(views)));
     let stopper = service.stop();

@@ -1,35 +1,37 @@
-//! Says which rules partitions may make wrong, before that happens: windows are kept per partition.
+//! Says which rules need their matches routed, and why: partitions split their groups.
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::detect::rule::RuleSet;
+use crate::detect::rule::route::Routes;
 use crate::detect::rule::split::{Cause, Spread, group_by, split_rules};
 
 /// Rules of one group-by that are split for one cause, by name.
 type Splits = BTreeMap<(String, Cause), Vec<String>>;
 
-/// A sentence for each group-by that partitions may split; none for a configuration without topics.
+/// A sentence for each group-by that partitions split; none for a configuration without topics.
 pub(super) fn sentences(config: &Config, rules: &RuleSet) -> Vec<String> {
     if config.kafka.topics.is_empty() { Vec::new() } else { say(config, splits(config, rules)) }
 }
 
-/// Warns of groups that partitions may split.
-pub(super) fn warn_of(config: &Config, rules: &RuleSet) {
-    for sentence in sentences(config, rules) {
-        warn!("{sentence}");
-    }
+/// True if matches must be routed, for one rule or for many: then all rules that remember something are counted behind the
+/// route, so that one event arrives everywhere in one order.
+pub(super) fn need_routing(config: &Config, rules: &RuleSet) -> bool {
+    !splits(config, rules).is_empty()
 }
 
-/// The same for groups that the rules before did not have.
-pub(super) fn warn_of_new(config: &Config, rules: &RuleSet, before: &RuleSet) {
-    let known = splits(config, before);
-    let mut new = splits(config, rules);
-    new.retain(|split, _| !known.contains_key(split));
-    for sentence in say(config, new) {
-        warn!("{sentence}");
+/// Tells what is routed, and which rules no number of partitions makes faster.
+pub(super) fn tell(config: &Config, rules: &RuleSet) {
+    for sentence in sentences(config, rules) {
+        info!("{sentence}");
+    }
+    let together = Routes::new(rules).together().map(|rule| rules.rules[rule].header.name.as_str()).collect::<Vec<_>>();
+    if need_routing(config, rules) && !together.is_empty() {
+        let names = together.join(", ");
+        warn!("rules over rules whose groups have no field in common are counted in one partition: {names}");
     }
 }
 
@@ -45,17 +47,17 @@ fn splits(config: &Config, rules: &RuleSet) -> Splits {
 
 fn say(config: &Config, splits: Splits) -> Vec<String> {
     let keyed_by = config.pipeline.keyed_by.as_deref().unwrap_or_default();
+    let topic = &config.kafka.matches_topic;
     let sentence = |((group_by, cause), names): ((String, Cause), Vec<String>)| {
         let (setting, why) = match cause {
-            Cause::SeveralTopics => ("topics", "but several topics are read".to_owned()),
-            Cause::NotKeyed => ("keyed_by", "and nothing says by what the records are keyed".to_owned()),
-            Cause::KeyedOtherwise => ("keyed_by", format!("but the records are keyed by {keyed_by}")),
-            Cause::Inner(inner) => ("keyed_by", format!("but they count firings of {inner}, whose groups are split")),
+            Cause::SeveralTopics => ("topics", "several topics are read".to_owned()),
+            Cause::NotKeyed => ("keyed_by", "nothing says by what the records are keyed".to_owned()),
+            Cause::KeyedOtherwise => ("keyed_by", format!("the records are keyed by {keyed_by}")),
+            Cause::Inner(inner) => ("keyed_by", format!("they count firings of {inner}, whose groups are split")),
         };
         let names = names.join(", ");
         format!(
-            "kafka.{setting}: rules grouped by {group_by} count right only where all records of a group are in one \
-             partition, {why}: {names}"
+            "kafka.{setting}: matches of rules grouped by {group_by} go through the topic {topic:?}, because {why}: {names}"
         )
     };
     splits.into_iter().map(sentence).collect()
@@ -89,22 +91,24 @@ mod tests {
     #[test]
     fn rules_of_one_group_by_are_named_together() {
         let rules = ["jwt.sub", "source.ip", "jwt.sub"];
-        let right = "count right only where all records of a group are in one partition";
-        let unknown = format!("{right}, and nothing says by what the records are keyed");
+        let routed = "go through the topic \"tokenwatch-matches\", because";
+        let unknown = format!("{routed} nothing says by what the records are keyed");
         assert_eq!(
             said(&["audit"], None, &rules),
             [
-                format!("kafka.keyed_by: rules grouped by jwt.sub {unknown}: c0, c2"),
-                format!("kafka.keyed_by: rules grouped by source.ip {unknown}: c1"),
+                format!("kafka.keyed_by: matches of rules grouped by jwt.sub {unknown}: c0, c2"),
+                format!("kafka.keyed_by: matches of rules grouped by source.ip {unknown}: c1"),
             ]
         );
         assert_eq!(
             said(&["audit"], Some("jwt.sub"), &rules),
-            [format!("kafka.keyed_by: rules grouped by source.ip {right}, but the records are keyed by jwt.sub: c1")]
+            [format!(
+                "kafka.keyed_by: matches of rules grouped by source.ip {routed} the records are keyed by jwt.sub: c1"
+            )]
         );
         assert_eq!(
             said(&["audit", "logins"], Some("jwt.sub"), &rules[..1]),
-            [format!("kafka.topics: rules grouped by jwt.sub {right}, but several topics are read: c0")]
+            [format!("kafka.topics: matches of rules grouped by jwt.sub {routed} several topics are read: c0")]
         );
     }
 

@@ -33,6 +33,8 @@ pub struct KafkaSettings {
     pub shadow_topic: Option<String>,
     /// Where what is known of each partition is saved.
     pub state_topic: String,
+    /// Where matches go whose groups lie across partitions.
+    pub matches_topic: String,
     /// Where a group without offsets begins.
     pub start: Start,
     /// How the group agrees on who reads what.
@@ -55,6 +57,7 @@ impl Default for KafkaSettings {
             dead_letter_topic: "tokenwatch-dead-letters".to_owned(),
             shadow_topic: None,
             state_topic: "tokenwatch-state".to_owned(),
+            matches_topic: "tokenwatch-matches".to_owned(),
             start: Start::Earliest,
             group_protocol: GroupProtocol::Classic,
             workers: 1,
@@ -179,6 +182,7 @@ impl KafkaSettings {
         reader.set_if("kafka.shadow_topic", &mut shadow_topic, |name| topic(name));
         kafka.shadow_topic = Some(shadow_topic);
         reader.set_if("kafka.state_topic", &mut kafka.state_topic, |name| topic(name));
+        reader.set_if("kafka.matches_topic", &mut kafka.matches_topic, |name| topic(name));
         kafka.check_for_loops(reader);
         reader.set("kafka.start", &mut kafka.start);
         reader.set("kafka.group_protocol", &mut kafka.group_protocol);
@@ -203,6 +207,7 @@ impl KafkaSettings {
             ("kafka.alerts_topic", &self.alerts_topic),
             ("kafka.dead_letter_topic", &self.dead_letter_topic),
             ("kafka.state_topic", &self.state_topic),
+            ("kafka.matches_topic", &self.matches_topic),
         ];
         always.into_iter().chain(self.shadow_topic.iter().map(|topic| ("kafka.shadow_topic", topic)))
     }

@@ -101,11 +101,17 @@ pub enum Rejection {
         /// The limit.
         ahead_max: Span,
     },
+    /// A record of the internal topic that no router wrote.
+    #[error("not a routed match: {why}")]
+    NotRouted {
+        /// What it lacks.
+        why: &'static str,
+    },
 }
 
 impl Rejection {
     /// Every value of [`Self::reason`], in label order.
-    pub const REASONS: [&'static str; 10] = [
+    pub const REASONS: [&'static str; 11] = [
         "empty",
         "too_large",
         "invalid_utf8",
@@ -116,6 +122,7 @@ impl Rejection {
         "bad_timestamp",
         "no_action",
         "future_timestamp",
+        "not_routed",
     ];
 
     /// Its label in `tokenwatch_dead_letters_total{reason}`.
@@ -132,6 +139,7 @@ impl Rejection {
             Self::BadTimestamp { .. } => "bad_timestamp",
             Self::NoAction => "no_action",
             Self::FutureTimestamp { .. } => "future_timestamp",
+            Self::NotRouted { .. } => "not_routed",
         }
     }
 

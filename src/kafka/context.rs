@@ -169,6 +169,7 @@ pub(super) struct WriterContext {
     pub(super) dead_letter_topic: String,
     pub(super) shadow_topic: Option<String>,
     pub(super) state_topic: String,
+    pub(super) matches_topic: String,
 }
 
 impl WriterContext {
@@ -179,6 +180,7 @@ impl WriterContext {
             // No rule is in shadow without it; if one were, no topic has an empty name, and the write is refused.
             Destination::ShadowAlerts => self.shadow_topic.as_deref().unwrap_or_default(),
             Destination::State => &self.state_topic,
+            Destination::Matches => &self.matches_topic,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod embedded;
 mod error;
 pub mod feed;
 mod lookback;
+pub mod matches_topic;
 pub mod preflight;
 mod producer;
 mod stable_end;

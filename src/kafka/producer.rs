@@ -51,6 +51,7 @@ impl Writer {
             dead_letter_topic: settings.dead_letter_topic.clone(),
             shadow_topic: settings.shadow_topic.clone(),
             state_topic: settings.state_topic.clone(),
+            matches_topic: settings.matches_topic.clone(),
         };
         let config = client::producer(settings, &transactional_id);
         let producer: BaseProducer<_> =

@@ -4,6 +4,7 @@
 //! partition can have. That also makes it the memory of how many there were: a key of a source topic that gets more
 //! partitions moves to another one, and its windows do not.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -27,30 +28,40 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const APPEAR_MAX: Duration = Duration::from_secs(15);
 const APPEAR_POLL: Duration = Duration::from_millis(100);
 /// An entry holds all windows of a group, which the usual limit of 1 MB may not.
-const ENTRY_BYTES_MAX: &str = "33554432";
+pub(super) const ENTRY_BYTES_MAX: &str = "33554432";
 
 const PARTITIONS_ADDED: &str = "if partitions were added, keys have moved and windows have not: let everything be \
     consumed, stop all instances, delete the state topic, and start again; windows begin empty then";
 
-type Admin = AdminClient<DefaultClientContext>;
-type Onlooker = BaseConsumer<DefaultConsumerContext>;
+pub(super) type Admin = AdminClient<DefaultClientContext>;
+pub(super) type Onlooker = BaseConsumer<DefaultConsumerContext>;
 
-/// Makes sure that the topic exists and is fit. The source topics must exist.
-pub async fn provide(settings: &KafkaSettings) -> Result<(), Failure> {
+/// Makes sure that the topic exists and is fit. The source topics must exist; says how many partitions each has.
+pub async fn provide(settings: &KafkaSettings) -> Result<BTreeMap<String, i32>, Failure> {
     let config = client::observer(settings);
     let admin: Admin = config.create().map_err(|error| client::not_created(&error))?;
     // A question of the admin client could make the topic, in the brokers' way.
     let onlooker: Onlooker = config.create().map_err(|error| client::not_created(&error))?;
     let topics = settings.topics.clone();
     let topic = settings.state_topic.clone();
-    let (onlooker, counts) = counts(onlooker, topics.iter().chain([&topic]).cloned().collect()).await?;
+    let (onlooker, counts) = counts(SETTING, onlooker, topics.iter().chain([&topic]).cloned().collect()).await?;
     let (sources, state) = counts.split_at(topics.len());
     let (wanted, source) = sources.iter().copied().zip(&topics).max().unwrap_or((0, &topic));
     match state.first().copied().unwrap_or(0) {
-        0 => create(&admin, onlooker, &topic, wanted).await,
-        found if found == wanted => check_policy(&admin, &topic).await,
-        found => Err(wrong_count(&topic, found, source, wanted)),
+        0 => {
+            let properties = [("cleanup.policy", "compact"), ("max.message.bytes", ENTRY_BYTES_MAX)];
+            create(SETTING, &admin, onlooker, (&topic, wanted), &properties).await.map_err(|failure| {
+                failure.hint(
+                    "make it with cleanup.policy=compact and as many partitions as the source topic with the most, or \
+                     allow the operation Create on it to this client",
+                )
+            })?;
+        }
+        found if found == wanted => check_policy(&admin, &topic).await?,
+        found => return Err(wrong_count(&topic, found, source, wanted)),
     }
+    let count = |count: &usize| i32::try_from(*count).unwrap_or(i32::MAX);
+    Ok(topics.iter().cloned().zip(sources.iter().map(count)).collect())
 }
 
 fn wrong_count(topic: &str, found: usize, source: &str, wanted: usize) -> Failure {
@@ -64,7 +75,11 @@ pub(super) fn lacks_partition(topic: &str) -> Failure {
 }
 
 /// How many partitions each topic has; 0 for one that does not exist.
-async fn counts(onlooker: Onlooker, topics: Vec<String>) -> Result<(Onlooker, Vec<usize>), Failure> {
+pub(super) async fn counts(
+    setting: &'static str,
+    onlooker: Onlooker,
+    topics: Vec<String>,
+) -> Result<(Onlooker, Vec<usize>), Failure> {
     let ask = move || {
         let count = |topic: &String| {
             let metadata = onlooker.fetch_metadata(Some(topic), ANSWER_MAX)?;
@@ -74,41 +89,42 @@ async fn counts(onlooker: Onlooker, topics: Vec<String>) -> Result<(Onlooker, Ve
         counts.map(|counts| (onlooker, counts))
     };
     let answer = spawn_blocking(ask).await.map_err(|_| Failure::other("the look at the topics panicked"))?;
-    answer.map_err(|error| Failure::surroundings(SETTING, format!("topics cannot be looked at: {error}")))
+    answer.map_err(|error| Failure::surroundings(setting, format!("topics cannot be looked at: {error}")))
 }
 
-async fn create(admin: &Admin, mut onlooker: Onlooker, topic: &str, partitions: usize) -> Result<(), Failure> {
+/// Makes a topic, and waits until it is seen.
+pub(super) async fn create(
+    setting: &'static str,
+    admin: &Admin,
+    mut onlooker: Onlooker,
+    (topic, partitions): (&str, usize),
+    properties: &[(&str, &str)],
+) -> Result<(), Failure> {
     let count = i32::try_from(partitions).unwrap_or(i32::MAX);
-    let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1))
-        .set("cleanup.policy", "compact")
-        .set("max.message.bytes", ENTRY_BYTES_MAX);
+    let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1));
+    let new = properties.iter().fold(new, |new, (name, value)| new.set(name, value));
     let options = AdminOptions::new().request_timeout(Some(ANSWER_MAX)).operation_timeout(Some(ANSWER_MAX));
-    let answers = admin.create_topics([&new], &options).await.map_err(|error| not_made(topic, error::code(&error)))?;
+    let not_made =
+        |code| Failure::surroundings(setting, format!("{topic:?} does not exist and cannot be made: {code}"));
+    let answers = admin.create_topics([&new], &options).await.map_err(|error| not_made(error::code(&error)))?;
     match answers.into_iter().next() {
-        Some(Ok(_)) => info!("{SETTING}: {topic:?} is made, with {partitions} partitions"),
+        Some(Ok(_)) => info!("{setting}: {topic:?} is made, with {partitions} partitions"),
         // Another instance was faster.
         Some(Err((_, Code::TopicAlreadyExists))) | None => {}
-        Some(Err((_, code))) => return Err(not_made(topic, code)),
+        Some(Err((_, code))) => return Err(not_made(code)),
     }
     let deadline = Instant::now() + APPEAR_MAX;
     loop {
         let found;
-        (onlooker, found) = counts(onlooker, vec![topic.to_owned()]).await?;
+        (onlooker, found) = counts(setting, onlooker, vec![topic.to_owned()]).await?;
         if found.first().is_some_and(|found| *found > 0) {
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(Failure::surroundings(SETTING, format!("{topic:?} was made and does not appear")));
+            return Err(Failure::surroundings(setting, format!("{topic:?} was made and does not appear")));
         }
         sleep(APPEAR_POLL).await;
     }
-}
-
-fn not_made(topic: &str, code: Code) -> Failure {
-    Failure::surroundings(SETTING, format!("{topic:?} does not exist and cannot be made: {code}")).hint(
-        "make it with cleanup.policy=compact and as many partitions as the source topic with the most, or allow the \
-         operation Create on it to this client",
-    )
 }
 
 /// A topic that deletes what is old forgets groups that are quiet.

@@ -3,6 +3,8 @@
 //! `run`, `demo`, `replay`, `test` and `explain` are this with other edges. Not a loop: who calls it owns the batches,
 //! the partitions and the time.
 
+mod parts;
+
 use std::sync::Arc;
 
 use crate::detect::engine::{Engine, EngineSettings, Lateness};
@@ -18,6 +20,10 @@ use crate::ingest::geo::Places;
 use crate::ingest::keying::Keying;
 use crate::ingest::reader::Decoded;
 use crate::ingest::{Disposition, Reader, Record, Rejection, Source};
+use crate::route::SourceTimes;
+
+use parts::Side;
+pub use parts::{Part, Sent};
 
 /// What decides besides rules; the checked form of the configuration's `time`, `limits` and `alerts`.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +65,10 @@ pub struct BatchOutcome {
     pub detected: Outcome,
     /// Records that are no events: their position in the batch and why, in batch order.
     pub rejected: Vec<(usize, Rejection)>,
+    /// Matches on their way to where their groups are.
+    pub sent: Vec<Sent>,
+    /// Rules of arrived matches that are not in force here, or not in that version.
+    pub unknown: u64,
     /// Events whose record has another key than `kafka.keyed_by` says: their groups may be split.
     pub miskeyed: u64,
 }
@@ -67,14 +77,15 @@ impl BatchOutcome {
     /// An empty outcome.
     #[must_use]
     pub fn new(rules: &RuleSet) -> Self {
-        Self { detected: Outcome::new(rules), rejected: Vec::new(), miskeyed: 0 }
+        Self { detected: Outcome::new(rules), rejected: Vec::new(), sent: Vec::new(), unknown: 0, miskeyed: 0 }
     }
 
     /// Forgets everything, keeping its memory.
     pub fn clear(&mut self) {
         self.detected.clear();
         self.rejected.clear();
-        self.miskeyed = 0;
+        self.sent.clear();
+        (self.unknown, self.miskeyed) = (0, 0);
     }
 }
 
@@ -85,6 +96,8 @@ pub struct Pipeline {
     reader: Reader,
     places: Arc<Places>,
     engine: Engine,
+    part: Part,
+    side: Side,
     keying: Option<Keying>,
     /// Empty between records; kept for its memory.
     values: Vec<Value<'static>>,
@@ -94,6 +107,8 @@ pub struct Pipeline {
 #[derive(Debug)]
 pub struct Partition {
     state: PartitionState,
+    /// How far the sources have come; nothing unless matches arrive.
+    times: SourceTimes,
 }
 
 impl Pipeline {
@@ -106,6 +121,12 @@ impl Pipeline {
     /// A pipeline for a rule set that looks up where events come from.
     #[must_use]
     pub fn with_places(rules: Arc<RuleSet>, settings: &Settings, places: Arc<Places>) -> Self {
+        Self::of_part(Part::Whole, rules, settings, places)
+    }
+
+    /// A pipeline that goes a part of the way.
+    #[must_use]
+    pub fn of_part(part: Part, rules: Arc<RuleSet>, settings: &Settings, places: Arc<Places>) -> Self {
         let engine = EngineSettings {
             lateness: settings.lateness,
             limits: settings.limits.clone(),
@@ -118,10 +139,18 @@ impl Pipeline {
             reader: Reader::of_source(&settings.source, &fields, &settings.limits, settings.future_skew_max, &places),
             places,
             engine: Engine::of_source(Arc::clone(&rules), engine, &settings.source.logsource()),
+            part,
+            side: Side::new(part, &rules),
             keying,
             rules,
             values: Vec::new(),
         }
+    }
+
+    /// Which part of the way it goes.
+    #[must_use]
+    pub const fn part(&self) -> Part {
+        self.part
     }
 
     /// The rules it decides under.
@@ -138,18 +167,20 @@ impl Pipeline {
     /// Fresh state for a partition. No result depends on `hash_seed`; it keeps attackers from choosing collisions.
     #[must_use]
     pub fn partition(&self, hash_seed: [u64; 4]) -> Partition {
-        Partition { state: PartitionState::new(hash_seed) }
+        Partition { state: PartitionState::new(hash_seed), times: SourceTimes::default() }
     }
 
     /// What is known of a partition, for [`Self::restore`]. The same state gives the same bytes.
     #[must_use]
     pub fn snapshot(&self, partition: &Partition) -> Vec<u8> {
-        partition.state.snapshot(&self.rules)
+        self.side.with_times(partition.state.snapshot(&self.rules), &partition.times)
     }
 
     /// What has changed in a partition since this was last asked, or since it was restored.
     pub fn changes(&self, partition: &mut Partition) -> Delta {
-        partition.state.changes(&self.rules)
+        let mut delta = partition.state.changes(&self.rules);
+        delta.head = self.side.with_times(delta.head, &partition.times);
+        delta
     }
 
     /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more.
@@ -159,13 +190,15 @@ impl Pipeline {
         head: &[u8],
         hash_seed: [u64; 4],
     ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        let (times, head) = self.side.without_times(head)?;
         let (state, unused) = PartitionState::restore_from(entries, head, &self.rules, hash_seed)?;
-        Ok((Partition { state }, unused))
+        Ok((Partition { state, times }, unused))
     }
 
     /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.
     pub fn restore(&self, snapshot: &[u8], hash_seed: [u64; 4]) -> Result<Partition, SnapshotError> {
-        PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state })
+        let (times, snapshot) = self.side.without_times(snapshot)?;
+        PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state, times })
     }
 
     /// The tables that it looks into.
@@ -202,19 +235,29 @@ impl Pipeline {
         self.decide_and_look(partition, position, record, |_| false, outcome)
     }
 
-    /// [`Self::decide`] for a record with a key, which is held against [`Settings::keyed_by`].
+    /// [`Self::decide`] for a record with a key, which is held against [`Settings::keyed_by`]. Also the timestamp of the
+    /// record in which the event was, which for a match is another one.
     pub fn decide_keyed(
         &mut self,
         partition: &mut Partition,
         position: usize,
         (record, key): (&Record<'_>, Option<&[u8]>),
         outcome: &mut BatchOutcome,
-    ) -> Disposition {
-        let Some(keying) = self.keying.take() else { return self.decide(partition, position, record, outcome) };
+    ) -> (Disposition, Option<Timestamp>) {
+        if let Side::Windows(receiver) = &mut self.side {
+            let known = (&mut partition.state, &mut partition.times);
+            return match receiver.receive(&mut self.engine, known, (record, key), outcome) {
+                Ok(decided) => decided,
+                Err(rejection) => (reject(position, rejection, outcome), record.timestamp),
+            };
+        }
+        let Some(keying) = self.keying.take() else {
+            return (self.decide(partition, position, record, outcome), record.timestamp);
+        };
         let is_miskeyed = |values: &[Value<'_>]| keying.is_contradicted(key, values);
         let disposition = self.decide_and_look(partition, position, record, is_miskeyed, outcome);
         self.keying = Some(keying);
-        disposition
+        (disposition, record.timestamp)
     }
 
     fn decide_and_look(
@@ -230,19 +273,13 @@ impl Pipeline {
             Ok(Decoded { time, id }) => {
                 outcome.miskeyed += u64::from(is_miskeyed(&values));
                 let event = Event { time, id: &id, origin: record.origin, values: &values };
-                match self.engine.process(&mut partition.state, &event, &mut outcome.detected) {
-                    Lateness::InTime => Disposition::Accepted,
-                    Lateness::Late => Disposition::Late,
-                }
+                let (engine, state) = (&mut self.engine, &mut partition.state);
+                disposition_of(match &mut self.side {
+                    Side::Routing(router) => router.route(engine, state, &event, (position, record.timestamp), outcome),
+                    Side::Whole | Side::Windows(_) => engine.process(state, &event, &mut outcome.detected),
+                })
             }
-            Err(rejection) => {
-                if let Some(limit) = rejection.limit() {
-                    outcome.detected.hit(limit);
-                }
-                let disposition = rejection.disposition();
-                outcome.rejected.push((position, rejection));
-                disposition
-            }
+            Err(rejection) => reject(position, rejection, outcome),
         };
         self.values = emptied(values);
         disposition
@@ -252,6 +289,22 @@ impl Pipeline {
     pub fn finish(&mut self, partition: &mut Partition, outcome: &mut BatchOutcome) {
         self.engine.finish(&mut partition.state, &mut outcome.detected);
     }
+}
+
+const fn disposition_of(lateness: Lateness) -> Disposition {
+    match lateness {
+        Lateness::InTime => Disposition::Accepted,
+        Lateness::Late => Disposition::Late,
+    }
+}
+
+fn reject(position: usize, rejection: Rejection, outcome: &mut BatchOutcome) -> Disposition {
+    if let Some(limit) = rejection.limit() {
+        outcome.detected.hit(limit);
+    }
+    let disposition = rejection.disposition();
+    outcome.rejected.push((position, rejection));
+    disposition
 }
 
 /// The same vector without its values, ready to borrow from another record.

@@ -16,12 +16,13 @@ use crate::detect::{Origin, Timestamp};
 use crate::http::Views;
 use crate::ingest::Record;
 use crate::ingest::geo::Places;
-use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
+use crate::pipeline::{BatchOutcome, Part, Partition, Pipeline, Settings};
 use crate::telemetry::{Dispositions, PartitionState, Recorder};
 
 use super::ledger::Ledger;
 use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
+use super::route::{MARK_INTERVAL, Meeting, Told};
 use super::saved::{self, Keys, Saved};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
@@ -51,6 +52,8 @@ struct Owned {
     save_at: Instant,
     /// Keys of the state topic that are of no use any more.
     stale: Vec<Vec<u8>>,
+    /// What those know of it who count its matches.
+    told: Told,
 }
 
 impl Owned {
@@ -98,6 +101,14 @@ pub struct Batch {
     topics: Vec<(Arc<str>, Dispositions)>,
     /// With the index in `owned` of the partition that caused it.
     dead_letters: Vec<(Output, usize)>,
+    /// Likewise.
+    matches: Vec<(Output, usize)>,
+    /// Where matches meet.
+    meeting: Meeting,
+    /// When sources are to tell again how far they are; none: at once.
+    mark_at: Option<Instant>,
+    /// The owner's name in the keys of the state topic.
+    state_owner: String,
     /// For each alert of the outcome, the timestamp of the record that raised it, and its partition's index in `owned`.
     causes: Vec<(Option<Timestamp>, usize)>,
     records: usize,
@@ -113,11 +124,11 @@ impl Batch {
     /// A batch that owns no partition yet.
     #[must_use]
     pub fn new(workplace: &Workplace, author: Author) -> Self {
-        let Workplace { rules, settings, places, views, save_interval, .. } = workplace;
+        let Workplace { rules, settings, places, views, save_interval, post, group_id } = workplace;
         Self {
             outcome: BatchOutcome::new(&rules.load()),
             recorder: views.metrics.recorder(&rules.load()),
-            pipeline: Pipeline::with_places(rules.load_full(), settings, places.load_full()),
+            pipeline: Pipeline::of_part(post.part, rules.load_full(), settings, places.load_full()),
             rules: Arc::clone(rules),
             places: Arc::clone(places),
             settings: settings.clone(),
@@ -128,6 +139,10 @@ impl Batch {
             last: 0,
             topics: Vec::new(),
             dead_letters: Vec::new(),
+            matches: Vec::new(),
+            meeting: post.meeting.clone(),
+            mark_at: None,
+            state_owner: post.state_owner(group_id),
             causes: Vec::new(),
             records: 0,
             miskeyed: Miskeyed::default(),
@@ -153,7 +168,7 @@ impl Batch {
     /// The keys of a topic's partitions in the state topic.
     #[must_use]
     pub fn keys(&self, topic: &str) -> Keys {
-        Keys::new(&self.author.group_id, topic)
+        Keys::new(&self.state_owner, topic)
     }
 
     /// The partition that was saved, and those of its entries that are of no use any more.
@@ -166,12 +181,12 @@ impl Batch {
     /// committed, and it is counted.
     pub fn replay(&mut self, partition: &mut Partition, origin: &Origin, incoming: &Incoming<'_>) {
         let record = Record { origin, timestamp: incoming.timestamp, payload: incoming.payload };
-        self.pipeline.decide(partition, 0, &record, &mut self.muted);
+        self.pipeline.decide_keyed(partition, 0, (&record, incoming.key), &mut self.muted);
         self.muted.clear();
     }
 
     /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
-    pub fn add(&mut self, position: Position, restored: Restored, save_at: Instant) {
+    pub fn add(&mut self, position: Position, restored: Restored, (now, save_at): (Instant, Instant)) {
         let Position { partition: id, offset } = position;
         let topic = self.topics.iter().position(|(name, _)| *name == id.topic).unwrap_or_else(|| {
             self.topics.push((Arc::clone(&id.topic), Dispositions::default()));
@@ -182,7 +197,8 @@ impl Batch {
         let Restored { state, saved, stale } = restored;
         self.owned.retain(|owned| owned.id != id);
         let (next, touched, halted) = (offset, false, false);
-        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, keys, saved, save_at, stale });
+        let told = Told::nothing(now);
+        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, keys, saved, save_at, stale, told });
     }
 
     /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
@@ -251,14 +267,19 @@ impl Batch {
         let record = Record { origin: &owned.origin, timestamp: incoming.timestamp, payload: incoming.payload };
         let (rejected, miskeyed) = (self.outcome.rejected.len(), self.outcome.miskeyed);
         let keyed = (&record, incoming.key);
-        let disposition = self.pipeline.decide_keyed(&mut owned.state, self.records, keyed, &mut self.outcome);
+        let (disposition, recorded) =
+            self.pipeline.decide_keyed(&mut owned.state, self.records, keyed, &mut self.outcome);
         if self.outcome.miskeyed > miskeyed {
             self.miskeyed.add(&owned.origin);
         }
         for (_, rejection) in &self.outcome.rejected[rejected..] {
             self.dead_letters.push((Output::dead_letter(incoming, rejection, &self.author), index));
         }
-        self.causes.resize(self.outcome.detected.alerts.len(), (incoming.timestamp, index));
+        for sent in self.outcome.sent.drain(..) {
+            let partition = self.meeting.partition(&sent.message.key);
+            self.matches.push((Output::routed(partition, sent.message, recorded), index));
+        }
+        self.causes.resize(self.outcome.detected.alerts.len(), (recorded, index));
         self.topics[owned.topic].1[disposition as usize] += 1;
         owned.next = incoming.offset + 1;
         owned.touched = true;
@@ -270,7 +291,8 @@ impl Batch {
     fn take_over(&mut self) {
         let rules = self.rules.load_full();
         if !Arc::ptr_eq(&rules, self.pipeline.rules()) {
-            let next = Pipeline::with_places(Arc::clone(&rules), &self.settings, self.places.load_full());
+            let part = self.pipeline.part();
+            let next = Pipeline::of_part(part, Arc::clone(&rules), &self.settings, self.places.load_full());
             for owned in &mut self.owned {
                 // The records up to here were decided under the old rules, and must not be decided again under the new.
                 self.saves.extend(owned.save(&self.pipeline));
@@ -303,17 +325,42 @@ impl Batch {
         for (alert, (cause, index)) in self.outcome.detected.alerts.drain(..).zip(self.causes.drain(..)) {
             ledger.add(Output::alert(alert, cause), self.owned[index].id.clone(), now);
         }
-        for (dead_letter, index) in self.dead_letters.drain(..) {
-            ledger.add(dead_letter, self.owned[index].id.clone(), now);
+        for (output, index) in self.dead_letters.drain(..).chain(self.matches.drain(..)) {
+            ledger.add(output, self.owned[index].id.clone(), now);
         }
-        ledger.decided(self.owned.iter_mut().filter_map(|owned| {
-            std::mem::take(&mut owned.touched).then(|| Position { partition: owned.id.clone(), offset: owned.next })
-        }));
+        for owned in self.owned.iter_mut().filter(|owned| owned.touched) {
+            owned.touched = false;
+            owned.told.read(now);
+            ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+        }
         self.outcome.clear();
         for (_, counts) in &mut self.topics {
             *counts = Dispositions::default();
         }
         std::mem::take(&mut self.records)
+    }
+
+    /// True if those who count matches are to be told how far their sources are.
+    #[must_use]
+    pub fn is_mark_due(&self, now: Instant) -> bool {
+        self.pipeline.part() == Part::Routing
+            && (self.mark_at.is_none_or(|at| now >= at) || self.owned.iter().any(|owned| !owned.told.is_anything()))
+    }
+
+    /// Enters into the ledger how far the sources are, where that is news, each with its offset. `end_offset` knows where
+    /// a partition ends.
+    pub fn mark(&mut self, ledger: &mut Ledger, now: Instant, mut end_offset: impl FnMut(&PartitionId) -> Option<i64>) {
+        self.mark_at = Some(now + MARK_INTERVAL);
+        for owned in self.owned.iter_mut().filter(|owned| !owned.halted) {
+            let left = end_offset(&owned.id).map(|end| end - owned.next);
+            let marks = owned.told.marks(&owned.id, (owned.state.stream_time(), left), &self.meeting, now);
+            if !marks.is_empty() {
+                ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+            }
+            for mark in marks {
+                ledger.add(mark, owned.id.clone(), now);
+            }
+        }
     }
 
     /// What each partition holds now; `end_offset` knows where a partition ends.

@@ -69,7 +69,9 @@ impl Ledger {
         self.next = Ticket(ticket.0 + 1);
         match output.destination() {
             Destination::State => self.held_state += 1,
-            Destination::DeadLetters | Destination::ShadowAlerts => self.held_bytes += output.bytes(),
+            Destination::DeadLetters | Destination::ShadowAlerts | Destination::Matches => {
+                self.held_bytes += output.bytes();
+            }
             Destination::Alerts => {
                 self.held_bytes += output.bytes();
                 self.alert_since.get_or_insert(now);

@@ -9,11 +9,12 @@ pub mod failure;
 pub mod ledger;
 mod miskeyed;
 pub mod output;
+pub mod route;
 pub mod saved;
 pub mod threads;
 pub mod transport;
 pub mod worker;
 
 pub use failure::{Failure, Remedy};
-pub use threads::{Service, Stop, Workplace};
+pub use threads::{Service, Stop, Team, Workplace};
 pub use transport::{Event, Incoming, PartitionId, Position, Transport};

@@ -1,4 +1,4 @@
-//! What the service writes: alerts, dead letters and state as records.
+//! What the service writes: alerts, dead letters, state and routed matches as records.
 //!
 //! Every byte of a source record that leaves the process passes [`redact`] here and nowhere else.
 
@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use crate::detect::alert::Details;
 use crate::detect::{Alert, Timestamp};
 use crate::ingest::{Disposition, Rejection};
+use crate::route::wire::Message;
 
 use super::transport::{Incoming, Outgoing};
 
@@ -21,11 +22,13 @@ pub enum Destination {
     ShadowAlerts,
     /// `kafka.state_topic`.
     State,
+    /// `kafka.matches_topic`.
+    Matches,
 }
 
 impl Destination {
     /// Every destination.
-    pub const ALL: [Self; 4] = [Self::Alerts, Self::DeadLetters, Self::ShadowAlerts, Self::State];
+    pub const ALL: [Self; 5] = [Self::Alerts, Self::DeadLetters, Self::ShadowAlerts, Self::State, Self::Matches];
 
     /// The setting that names the topic.
     #[must_use]
@@ -35,6 +38,7 @@ impl Destination {
             Self::DeadLetters => "kafka.dead_letter_topic",
             Self::ShadowAlerts => "kafka.shadow_topic",
             Self::State => "kafka.state_topic",
+            Self::Matches => "kafka.matches_topic",
         }
     }
 
@@ -46,6 +50,7 @@ impl Destination {
             Self::DeadLetters => "dead letter",
             Self::ShadowAlerts => "shadow alert",
             Self::State => "state",
+            Self::Matches => "match",
         }
     }
 }
@@ -81,6 +86,10 @@ enum Content {
     },
     /// For the partition of this number.
     State {
+        partition: i32,
+    },
+    /// For the partition of this number; without a key, a mark.
+    Match {
         partition: i32,
     },
 }
@@ -134,6 +143,21 @@ impl Output {
         Self { content, key: Some(key), payload: value, headers: Vec::new(), caused_at: None }
     }
 
+    /// A match, on its way to the partition in which its groups are counted.
+    #[must_use]
+    pub fn routed(partition: i32, message: Message, caused_at: Option<Timestamp>) -> Self {
+        let content = Content::Match { partition };
+        let Message { key, payload } = message;
+        Self { content, key: Some(key.to_vec()), payload: Some(payload), headers: Vec::new(), caused_at }
+    }
+
+    /// How far a source has come, for a partition in which groups are counted.
+    #[must_use]
+    pub const fn mark(partition: i32, payload: Vec<u8>) -> Self {
+        let content = Content::Match { partition };
+        Self { content, key: None, payload: Some(payload), headers: Vec::new(), caused_at: None }
+    }
+
     /// Where it goes.
     #[must_use]
     pub fn destination(&self) -> Destination {
@@ -142,6 +166,7 @@ impl Output {
             Content::Alert(_) => Destination::Alerts,
             Content::DeadLetter { .. } => Destination::DeadLetters,
             Content::State { .. } => Destination::State,
+            Content::Match { .. } => Destination::Matches,
         }
     }
 
@@ -150,7 +175,7 @@ impl Output {
     pub const fn as_alert(&self) -> Option<&Alert> {
         match &self.content {
             Content::Alert(alert) => Some(alert),
-            Content::DeadLetter { .. } | Content::State { .. } => None,
+            Content::DeadLetter { .. } | Content::State { .. } | Content::Match { .. } => None,
         }
     }
 
@@ -165,7 +190,10 @@ impl Output {
     pub fn outgoing(&self) -> Outgoing<'_> {
         Outgoing {
             destination: self.destination(),
-            partition: if let Content::State { partition } = self.content { Some(partition) } else { None },
+            partition: match self.content {
+                Content::State { partition } | Content::Match { partition } => Some(partition),
+                Content::Alert(_) | Content::DeadLetter { .. } => None,
+            },
             key: self.key.as_deref(),
             payload: self.payload.as_deref(),
             headers: &self.headers,
@@ -181,7 +209,7 @@ impl Output {
 
     /// Makes it smaller, for a topic that refuses its size; false if nothing can be left out any more. An alert loses
     /// the older half of its evidence, in the end its details; a dead letter loses the second half of its value and
-    /// says so in [`HEADER_CUT`]. State is whole or worthless.
+    /// says so in [`HEADER_CUT`]. State and matches are whole or worthless.
     pub fn shrink(&mut self) -> bool {
         match &mut self.content {
             Content::Alert(alert) => {
@@ -195,7 +223,7 @@ impl Output {
                 }
                 self.payload = Some(json(alert));
             }
-            Content::State { .. } => return false,
+            Content::State { .. } | Content::Match { .. } => return false,
             Content::DeadLetter { value_bytes } => {
                 let Some(payload) = self.payload.as_mut().filter(|payload| !payload.is_empty()) else { return false };
                 payload.truncate(payload.len() / 2);

@@ -17,6 +17,7 @@ use crate::pipeline::Settings;
 use super::batch::Batch;
 use super::failure::Failure;
 use super::output::Author;
+use super::route::Post;
 use super::transport::Transport;
 use super::worker::Worker;
 
@@ -29,12 +30,23 @@ pub struct Workplace {
     pub settings: Settings,
     /// Where addresses are; what is stored there is used from the next batch on.
     pub places: Arc<ArcSwap<Places>>,
+    /// Which part of a record's way the workers go.
+    pub post: Post,
     /// The consumer group.
     pub group_id: String,
     /// Between two times that what is known of a partition is saved.
     pub save_interval: Duration,
     /// Where the workers leave what is to be seen.
     pub views: Arc<Views>,
+}
+
+/// Workers that go the same part of the way.
+#[derive(Debug)]
+pub struct Team<T> {
+    /// What they work with.
+    pub workplace: Workplace,
+    /// One for each.
+    pub transports: Vec<T>,
 }
 
 /// Running workers.
@@ -57,14 +69,18 @@ impl Stop {
 }
 
 impl Service {
-    /// Starts a worker for each transport.
-    pub fn start<T: Transport + Send + 'static>(workplace: &Workplace, transports: Vec<T>) -> Result<Self, Failure> {
+    /// Starts a worker for each transport at its workplace. Workers are numbered through.
+    pub fn start<T: Transport + Send + 'static>(teams: Vec<Team<T>>) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let (report, outcomes) = unbounded();
-        let mut threads = Vec::with_capacity(transports.len());
-        for (number, transport) in transports.into_iter().enumerate() {
-            let author = Author { group_id: workplace.group_id.clone(), worker: number };
-            let batch = Batch::new(workplace, author);
+        let mut threads = Vec::new();
+        let places = teams.into_iter().flat_map(|Team { workplace, transports }| {
+            let numbered = transports.into_iter().enumerate();
+            numbered.map(move |(number, transport)| (workplace.clone(), number, transport))
+        });
+        for (number, (workplace, number_in_team, transport)) in places.enumerate() {
+            let author = Author { group_id: workplace.group_id.clone(), worker: number_in_team };
+            let batch = Batch::new(&workplace, author);
             let worker = Worker::new(number, transport, batch, Arc::clone(&workplace.views), Arc::clone(&stop));
             let report = report.clone();
             let body = move || {
@@ -77,7 +93,6 @@ impl Service {
             let thread = thread::Builder::new().name(format!("worker {number}")).spawn(body);
             threads.push(thread.map_err(|error| Failure::other(format!("worker {number} cannot start: {error}")))?);
         }
-        workplace.views.readiness.started();
         Ok(Self { threads, outcomes, stop })
     }
 

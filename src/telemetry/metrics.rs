@@ -107,6 +107,7 @@ pub(super) struct Counters {
     pub(super) limit_hits: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
     pub(super) miskeyed: IntCounter,
+    pub(super) unknown_matches: IntCounter,
 }
 
 /// Every metric of a process.
@@ -343,6 +344,10 @@ fn counters(registry: &Registry) -> Counters {
         miskeyed: register(
             registry,
             IntCounter::new(names::MISKEYED, "Events whose record has another key than kafka.keyed_by says"),
+        ),
+        unknown_matches: register(
+            registry,
+            IntCounter::new(names::UNKNOWN_MATCHES, "Rules of routed matches that are not in force here"),
         ),
     }
 }

@@ -24,6 +24,8 @@ pub const LIMIT_HITS: &str = "tokenwatch_limit_hits_total";
 pub const DEAD_LETTERS: &str = "tokenwatch_dead_letters_total";
 /// Events whose record has another key than `kafka.keyed_by` says.
 pub const MISKEYED: &str = "tokenwatch_miskeyed_records_total";
+/// Rules of arrived matches that are not in force here, or not in that version.
+pub const UNKNOWN_MATCHES: &str = "tokenwatch_unknown_matches_total";
 /// Groups held, over all partitions of this process.
 pub const GROUPS: &str = "tokenwatch_groups";
 /// Bytes of state held, over all partitions of this process.
@@ -52,7 +54,7 @@ pub const RULE_RELOADS: &str = "tokenwatch_rule_reloads_total";
 pub const BUILD_INFO: &str = "tokenwatch_build_info";
 
 /// Every name above.
-pub const ALL: [&str; 25] = [
+pub const ALL: [&str; 26] = [
     RECORDS,
     EVENTS,
     RULE_MATCHES,
@@ -65,6 +67,7 @@ pub const ALL: [&str; 25] = [
     LIMIT_HITS,
     DEAD_LETTERS,
     MISKEYED,
+    UNKNOWN_MATCHES,
     GROUPS,
     STATE_BYTES,
     CONSUMER_LAG,

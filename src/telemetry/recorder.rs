@@ -92,6 +92,7 @@ impl Recorder {
             self.limits[limit as usize].inc_by(hits);
         }
         metrics.counters.miskeyed.inc_by(outcome.miskeyed);
+        metrics.counters.unknown_matches.inc_by(outcome.unknown);
         for (_, rejection) in &outcome.rejected {
             metrics.counters.dead_letters.with_label_values(&[rejection.reason()]).inc();
         }

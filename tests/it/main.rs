@@ -18,6 +18,7 @@ mod limits;
 mod memory;
 mod oracle;
 mod pack;
+mod route;
 mod rule_problems;
 mod service;
 mod session;

@@ -28,7 +28,7 @@ use crate::telemetry;
 
 use super::Failure;
 use super::rules::{self, Fingerprint, Loaded};
-use super::run::{Instance, Signals, control_plane};
+use super::run::{Instance, Role, Signals, control_plane};
 
 use feeder::Feeder;
 use scoreboard::Scoreboard;
@@ -78,6 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         (&config.kafka.alerts_topic, 1),
         (&config.kafka.dead_letter_topic, 1),
         (&config.kafka.state_topic, PARTITIONS),
+        (&config.kafka.matches_topic, PARTITIONS),
     ])?;
     config.kafka.bootstrap_servers = vec![broker.address().to_owned()];
     config.kafka.topics = vec![TOPIC.to_owned()];
@@ -98,7 +99,7 @@ async fn play(arguments: &Arguments, config: Config, loaded: Loaded) -> Result<(
     let broker = config.kafka.bootstrap_servers[0].clone();
     let alerts_topic = config.kafka.alerts_topic.clone();
     let rules = Arc::clone(&loaded.rules);
-    let instance = Instance::bind(config, loaded, Databases::default()).await?;
+    let instance = Instance::bind(config, loaded, Databases::default(), Role::All).await?;
     let views = Arc::clone(&instance.views);
     let screen = Arc::new(Screen::new());
     screen.introduce(arguments, &rules, instance.server.address())?;

@@ -1,6 +1,7 @@
 //! Which groups a match is in: the tuple of its group-by values, or several where a value is a list.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -8,6 +9,7 @@ use crate::detect::limits::{Limit, Limits};
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
 use crate::detect::rule::compiled::Grouping;
+use crate::detect::rule::route::Routes;
 use crate::detect::state::key;
 
 use super::EngineSettings;
@@ -19,17 +21,44 @@ pub(super) type Keys = SmallVec<[Vec<u8>; 1]>;
 /// Takes groups from matches, each grouping once an event.
 #[derive(Debug)]
 pub(super) struct GroupKeys {
-    placeholders: Vec<String>,
-    limits: Limits,
+    names: Naming,
     /// By grouping: the keys of the event at hand, if they were asked for.
     of_event: Vec<(bool, Keys)>,
+    only: Option<Only>,
+    /// Where limits are counted that were hit where the event was read.
+    ignored: Outcome,
+}
+
+/// What names a group.
+#[derive(Debug)]
+struct Naming {
+    placeholders: Vec<String>,
+    limits: Limits,
+}
+
+/// Of the groups of a routed match, those that are counted here.
+#[derive(Debug)]
+struct Only {
+    routes: Arc<Routes>,
+    route: usize,
+    /// The values that such a group has, as keys spell them.
+    values: Vec<Vec<u8>>,
+}
+
+impl Only {
+    fn is_here(&self, grouping: usize, key: &[u8]) -> bool {
+        let places = self.routes.places(self.route, grouping);
+        let is_same = |(place, value): (&usize, &Vec<u8>)| key::spelled(key).nth(*place) == Some(value.as_slice());
+        places.iter().zip(&self.values).all(is_same)
+    }
 }
 
 impl GroupKeys {
     pub(super) fn new(rules: &RuleSet, settings: &EngineSettings) -> Self {
         let placeholders = settings.placeholders.iter().map(|text| text.to_lowercase()).collect();
+        let names = Naming { placeholders, limits: settings.limits.clone() };
         let of_event = vec![(false, Keys::new()); rules.groupings.len()];
-        Self { placeholders, limits: settings.limits.clone(), of_event }
+        Self { names, of_event, only: None, ignored: Outcome::new(rules) }
     }
 
     /// Another event is at hand.
@@ -37,6 +66,14 @@ impl GroupKeys {
         for (known, _) in &mut self.of_event {
             *known = false;
         }
+        self.only = None;
+    }
+
+    /// A routed match is at hand, of which only the groups count that have the values of `group` under a route.
+    pub(super) fn begin_in(&mut self, routes: &Arc<Routes>, route: usize, group: &[String]) {
+        self.begin();
+        let values = group.iter().map(|value| key::spell(value)).collect();
+        self.only = Some(Only { routes: Arc::clone(routes), route, values });
     }
 
     /// Hands out the keys of `subject` under a grouping; none if it lacks one of the fields. Give them back with
@@ -51,7 +88,14 @@ impl GroupKeys {
         let (known, keys) = &mut self.of_event[grouping];
         let mut keys = std::mem::take(keys);
         if !*known || subject.is_firing() {
-            self.fill(&rules.groupings[grouping], subject, &mut keys, outcome);
+            let fields = &rules.groupings[grouping];
+            match &self.only {
+                None => self.names.fill(fields, subject, &mut keys, outcome),
+                Some(only) => {
+                    self.names.fill(fields, subject, &mut keys, &mut self.ignored);
+                    keys.retain(|key| only.is_here(grouping, key));
+                }
+            }
         }
         keys
     }
@@ -60,7 +104,9 @@ impl GroupKeys {
     pub(super) fn put_back(&mut self, grouping: usize, subject: &Match<'_, '_>, keys: Keys) {
         self.of_event[grouping] = (!subject.is_firing(), keys);
     }
+}
 
+impl Naming {
     fn fill(&self, grouping: &Grouping, subject: &Match<'_, '_>, keys: &mut Keys, outcome: &mut Outcome) {
         keys.truncate(1);
         if keys.is_empty() {

@@ -8,6 +8,7 @@ mod grouping;
 mod plan;
 mod raise;
 mod reading;
+pub mod route;
 mod step;
 mod summary;
 mod watch;
@@ -68,6 +69,8 @@ pub struct Engine {
     firings: Firings,
     /// The detections for events of another source than the native one, whose detections the matcher keeps.
     scope: Option<Scope>,
+    /// Where limits are counted that are hit again where the windows are.
+    ignored: Outcome,
 }
 
 impl Engine {
@@ -84,7 +87,9 @@ impl Engine {
         let plan = Plan::new(&rules);
         let keys = GroupKeys::new(&rules, &settings);
         let touched = vec![0; rules.rules.len()];
-        Self { rules, settings, plan, labels: LabelSet::default(), keys, touched, firings: Firings::default(), scope }
+        let ignored = Outcome::new(&rules);
+        let (labels, firings) = (LabelSet::default(), Firings::default());
+        Self { rules, settings, plan, labels, keys, touched, firings, scope, ignored }
     }
 
     /// Decides one event: alerts, tallies and limits hit go into `outcome`.
@@ -103,12 +108,7 @@ impl Engine {
             self.decide(&rules, state, event, outcome);
             self.firings.finish(outcome);
         }
-        if late {
-            outcome.late += 1;
-            return Lateness::Late;
-        }
-        outcome.accepted += 1;
-        Lateness::InTime
+        count(late, outcome)
     }
 
     /// Writes into `labels` which detections an event of these values satisfies.
@@ -273,4 +273,13 @@ impl Engine {
         noted.write(Reading::default(), Some((firing, true)), outcome);
         self.firings.raised(rule, raise_unquieted(rules, rule, key, subject));
     }
+}
+
+fn count(late: bool, outcome: &mut Outcome) -> Lateness {
+    if late {
+        outcome.late += 1;
+        return Lateness::Late;
+    }
+    outcome.accepted += 1;
+    Lateness::InTime
 }

@@ -11,6 +11,7 @@ mod document;
 pub mod logic;
 pub mod problem;
 pub(crate) mod reader;
+pub mod route;
 pub(crate) mod schema;
 pub mod split;
 pub(crate) mod yaml;

@@ -75,7 +75,8 @@ pub fn group_by(rules: &RuleSet, rule: &Rule) -> String {
     }
 }
 
-fn remembers(rule: &Rule) -> bool {
+/// True for a rule that holds anything about its groups.
+pub(super) fn remembers(rule: &Rule) -> bool {
     rule.logic != Logic::Event || rule.suppress.millis() > 0
 }
 

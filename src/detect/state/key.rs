@@ -37,6 +37,26 @@ pub(in crate::detect) fn push(key: &mut Vec<u8>, value: &str) {
     key.push(0);
 }
 
+/// A value as [`push`] appends it, without the NUL behind it.
+pub(in crate::detect) fn spell(value: &str) -> Vec<u8> {
+    let mut spelled = Vec::with_capacity(value.len() + 1);
+    push(&mut spelled, value);
+    spelled.pop();
+    spelled
+}
+
+/// The values in a key, in group-by order, each as [`spell`] spells it.
+pub(in crate::detect) fn spelled(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = &key[KEYSPACE_BYTES..];
+    std::iter::from_fn(move || {
+        let mut ends = memchr::memchr_iter(0, rest).filter(|at| rest.get(at + 1) != Some(&NUL_INSIDE));
+        let end = ends.next()?;
+        let value = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(value)
+    })
+}
+
 /// The values in a key, in group-by order.
 pub(in crate::detect) fn values(key: &[u8]) -> Vec<String> {
     let mut values = Vec::new();
@@ -108,6 +128,8 @@ mod tests {
             a in prop::collection::vec("[\0ab\u{ff}中]{0,4}", 2), b in prop::collection::vec("[\0ab\u{ff}中]{0,4}", 2),
         ) {
             prop_assert_eq!(&values(&key(&a)), &a);
+            let spelled_again: Vec<_> = a.iter().map(|value| spell(value)).collect();
+            prop_assert_eq!(spelled(&key(&a)).map(<[u8]>::to_vec).collect::<Vec<_>>(), spelled_again);
             prop_assert_eq!(key(&a).cmp(&key(&b)), a.cmp(&b));
         }
     }

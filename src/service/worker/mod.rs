@@ -133,6 +133,7 @@ impl<T: Transport> Worker<T> {
         self.receive_arrivals();
         self.restore()?;
         self.renew_if_due();
+        self.mark_sources();
         self.hand_over()?;
         self.commit_if_due()?;
         self.hold_back_if_full();

@@ -47,6 +47,15 @@ impl<T: Transport> Worker<T> {
         self.look_for_overdue_outputs(now);
     }
 
+    /// Tells those who count matches how far their sources are. Not while nothing can be sent: that would pile up.
+    pub(super) fn mark_sources(&mut self) {
+        let now = self.transport.now();
+        if self.stage.is_open() && !self.draining() && self.batch.is_mark_due(now) {
+            let Self { transport, batch, ledger, .. } = self;
+            batch.mark(ledger, now, |id| transport.end_offset(id));
+        }
+    }
+
     fn look_for_overdue_outputs(&mut self, now: Instant) {
         let oldest = self.ledger.oldest().filter(|(_, since)| now - *since >= OVERDUE);
         let overdue = oldest.map(|(output, since)| (output.destination(), now - since));

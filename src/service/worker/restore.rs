@@ -228,7 +228,7 @@ impl<T: Transport> Worker<T> {
         if !start.committed {
             self.ledger.decided([start.position.clone()]);
         }
-        self.batch.add(start.position, restored, save_at);
+        self.batch.add(start.position, restored, (now, save_at));
     }
 
     fn report(&self, job: &mut Job, step: &Step) {

@@ -140,7 +140,8 @@ impl<T: Transport> Worker<T> {
     pub(super) fn commit_if_due(&mut self) -> Result<(), Failure> {
         let now = self.transport.now();
         let is_alert_due = self.ledger.alert_since().is_some_and(|since| now - since >= ALERT_WAIT);
-        let is_due = is_alert_due || self.draining() || now - self.commit_begun >= COMMIT_INTERVAL;
+        let is_crowded = self.ledger.outputs() >= OUTPUTS_MAX / 2;
+        let is_due = is_alert_due || is_crowded || self.draining() || now - self.commit_begun >= COMMIT_INTERVAL;
         if !self.stage.is_open() || !is_due || now < self.trouble.not_before {
             return Ok(());
         }
@@ -167,7 +168,7 @@ impl<T: Transport> Worker<T> {
             let (recent, is_answered) = match output.destination() {
                 Destination::Alerts => (&self.views.alerts, true),
                 Destination::ShadowAlerts => (&self.views.shadow_alerts, false),
-                Destination::DeadLetters => continue,
+                Destination::DeadLetters | Destination::Matches => continue,
                 Destination::State => {
                     self.views.metrics.count_state_record();
                     continue;

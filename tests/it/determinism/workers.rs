@@ -11,7 +11,8 @@ use tokenwatch::detect::rule::RuleSet;
 use tokenwatch::http::Views;
 use tokenwatch::pipeline::Settings;
 use tokenwatch::service::output::Destination;
-use tokenwatch::service::{Service, Workplace};
+use tokenwatch::service::route::Post;
+use tokenwatch::service::{Service, Team, Workplace};
 
 use super::memory::{Log, Memory};
 use super::{PARTITIONS, Turns, partitions};
@@ -43,11 +44,12 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
         rules: Arc::new(Arc::clone(rules).into()),
         settings: settings.clone(),
         places: Arc::default(),
+        post: Post::default(),
         group_id: "watch".to_owned(),
         save_interval: Duration::from_secs(30),
         views: Arc::clone(&views),
     };
-    let service = Service::start(&workplace, transports.collect()).expect("threads start");
+    let service = Service::start(vec![Team { workplace, transports: transports.collect() }]).expect("threads start");
     until("every partition to be committed", PATIENCE, || log.all_committed());
     service.stop().now();
     service.wait().expect("nothing fails in memory");

@@ -13,6 +13,7 @@ use tokenwatch::pipeline::Settings;
 use tokenwatch::service::batch::{Batch, Restored};
 use tokenwatch::service::ledger::Ledger;
 use tokenwatch::service::output::Author;
+use tokenwatch::service::route::Post;
 use tokenwatch::service::{Incoming, PartitionId, Position, Workplace};
 
 use crate::service::deployment::{Deployment, Instance, PATIENCE};
@@ -45,6 +46,7 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
         rules: Arc::new(ArcSwap::new(Arc::new(compiled.rules))),
         settings: Settings::default(),
         places: Arc::clone(&in_force),
+        post: Post::default(),
         group_id: "watch".to_owned(),
         save_interval: Duration::from_secs(30),
         views: Arc::default(),
@@ -53,7 +55,7 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
     let mut ledger = Ledger::default();
     let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
     let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
-    batch.add(position, restored, Instant::now());
+    batch.add(position, restored, (Instant::now(), Instant::now()));
     let mut offset = 0;
     let mut decide = |batch: &mut Batch| {
         let event = r#"{"@timestamp":1,"event.action":"request","source.ip":"198.51.100.9"}"#;

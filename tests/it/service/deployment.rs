@@ -25,6 +25,8 @@ const RULES: [&str; 3] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/rules/location/geo_change.yml"),
 ];
 
+const KEYED_BY: &str = "keyed_by = \"jwt.sub\"\n";
+
 /// Topics, a group and a folder.
 pub struct Deployment<'a> {
     pub broker: &'a Broker,
@@ -32,6 +34,7 @@ pub struct Deployment<'a> {
     pub alerts: String,
     pub dead_letters: String,
     pub state: String,
+    pub matches: String,
     pub group: String,
     folder: TempDir,
     properties: String,
@@ -63,10 +66,12 @@ impl<'a> Deployment<'a> {
             alerts: kafka::unique("alerts"),
             dead_letters: kafka::unique("dead"),
             state: kafka::unique("state"),
+            matches: kafka::unique("matches"),
             group: kafka::unique("group"),
             folder: scratch::dir("service"),
             properties: String::new(),
-            kafka: String::new(),
+            // Records of one topic are keyed by subject; of several, no key can hold the groups together.
+            kafka: if sources == 1 { KEYED_BY.to_owned() } else { String::new() },
             sections: String::new(),
             rules: RULES.map(str::to_owned).to_vec(),
             rule_settings: String::new(),
@@ -87,6 +92,9 @@ impl<'a> Deployment<'a> {
 
     /// Sets a key of the section `kafka`, its value as TOML writes it.
     pub fn kafka(mut self, key: &str, value: &str) -> Self {
+        if key == "keyed_by" {
+            self.kafka = self.kafka.replace(KEYED_BY, "");
+        }
         writeln!(self.kafka, "{key} = {value}").expect("a string takes all");
         self
     }
@@ -117,11 +125,22 @@ impl<'a> Deployment<'a> {
     /// The same for brokers elsewhere.
     pub fn config_for(&self, bootstrap_servers: &str) -> PathBuf {
         let Self {
-            topics, alerts, dead_letters, state, group, properties, kafka, sections, rules, rule_settings, ..
+            topics,
+            alerts,
+            dead_letters,
+            state,
+            matches,
+            group,
+            properties,
+            kafka,
+            sections,
+            rules,
+            rule_settings,
+            ..
         } = self;
         let text = format!(
             "[kafka]\nbootstrap_servers = [{bootstrap_servers:?}]\ntopics = {topics:?}\nalerts_topic = {alerts:?}\n\
-             dead_letter_topic = {dead_letters:?}\nstate_topic = {state:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
+             dead_letter_topic = {dead_letters:?}\nstate_topic = {state:?}\nmatches_topic = {matches:?}\ngroup_id = {group:?}\n{kafka}\n[kafka.properties]\n{properties}\n\
              [rules]\npaths = {rules:?}\n{rule_settings}[limits]\nevent_bytes = {EVENT_BYTES_MAX}\n[http]\nlisten = \"127.0.0.1:0\"\n{sections}"
         );
         let path = self.at("tokenwatch.toml");
@@ -140,6 +159,14 @@ impl<'a> Deployment<'a> {
     pub fn start_as(&self, name: &str) -> Instance {
         let mut command = tokenwatch([PathBuf::from("run"), "--config".into(), self.config()]);
         command.env("TOKENWATCH_KAFKA__INSTANCE_ID", name);
+        Instance::start_with(command)
+    }
+
+    /// The program, started for a part of the work.
+    #[track_caller]
+    pub fn start_role(&self, role: &str) -> Instance {
+        let mut command = tokenwatch([PathBuf::from("run"), "--config".into(), self.config()]);
+        command.args(["--role", role]);
         Instance::start_with(command)
     }
 
@@ -167,6 +194,21 @@ impl<'a> Deployment<'a> {
                 if committed == ends { Ok(()) } else { Err(format!("{committed:?} of {ends:?}")) }
             });
         }
+    }
+
+    /// Waits until every match that there is has been counted, and hands them over.
+    #[track_caller]
+    pub fn counted_matches(&self) -> Vec<Received> {
+        self.wait_until_all_is_committed();
+        let matches = self.broker.read(&self.matches, Isolation::Committed);
+        let group = format!("{}-matches", self.group);
+        wait::until("every match to be counted", PATIENCE, || {
+            let committed = self.broker.committed(&group, &self.matches);
+            let left =
+                matches.iter().find(|found| committed.get(&found.partition).is_none_or(|at| *at <= found.offset));
+            left.map_or(Ok(()), |found| Err(format!("{}/{} of {committed:?}", found.partition, found.offset)))
+        });
+        matches
     }
 
     /// The alerts so far.

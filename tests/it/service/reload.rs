@@ -12,6 +12,7 @@ use tokenwatch::pipeline::Settings;
 use tokenwatch::service::batch::{Batch, Restored};
 use tokenwatch::service::ledger::Ledger;
 use tokenwatch::service::output::{Author, Destination};
+use tokenwatch::service::route::Post;
 use tokenwatch::service::{Incoming, PartitionId, Position, Workplace};
 use tokenwatch::traffic::{Traffic, TrafficConfig};
 
@@ -55,6 +56,7 @@ impl Bench {
             rules: Arc::clone(&in_force),
             settings: Settings::default(),
             places: Arc::default(),
+            post: Post::default(),
             group_id: "watch".to_owned(),
             save_interval: Duration::from_secs(30),
             views: Arc::default(),
@@ -62,7 +64,7 @@ impl Bench {
         let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });
         let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
         let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
-        batch.add(position, restored, Instant::now());
+        batch.add(position, restored, (Instant::now(), Instant::now()));
         Self { in_force, batch, ledger: Ledger::default(), offset: 0 }
     }
 

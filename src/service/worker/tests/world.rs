@@ -15,6 +15,7 @@ use crate::pipeline::Settings;
 use crate::service::Failure;
 use crate::service::batch::Batch;
 use crate::service::output::{Author, Destination};
+use crate::service::route::Post;
 use crate::service::threads::Workplace;
 use crate::service::transport::{
     Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket, Transport,
@@ -125,6 +126,7 @@ impl Stage {
             rules: Arc::new(no_rules().into()),
             settings: Settings::default(),
             places: Arc::default(),
+            post: Post::default(),
             group_id: author.group_id.clone(),
             save_interval: Duration::from_hours(1),
             views: Arc::clone(&views),

@@ -14,6 +14,7 @@ use crate::http::Views;
 use crate::pipeline::Pipeline;
 use crate::service::batch::Batch;
 use crate::service::output::Author;
+use crate::service::route::Post;
 use crate::service::saved::{Keys, Saved};
 use crate::service::threads::Workplace;
 use crate::service::transport::Transport;
@@ -57,6 +58,7 @@ impl<'a> Cast<'a> {
             rules: Arc::new(ArcSwap::new(in_force)),
             settings: settings(),
             places: Arc::default(),
+            post: Post::default(),
             group_id: "watch".to_owned(),
             save_interval: [Duration::from_millis(200), Duration::from_secs(2), Duration::from_hours(1)]
                 [chance.below(3)],

@@ -1,0 +1,218 @@
+//! Groups that lie across partitions: their matches meet in another topic, each once, and what follows from them there is
+//! what the definitions say of the order in which they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::deployment::{Deployment, Instance, PATIENCE};
+use crate::oracle::model::{BASE, Condition, Event, Logic, Rule, SECOND};
+use crate::oracle::naive::Oracle;
+use crate::support::kafka::{self, Broker, Received, Record};
+use crate::support::wait;
+
+const EVENTS: usize = 20_000;
+const SUBJECTS: usize = 60;
+const ADDRESSES: usize = 25;
+/// Longer than the stream: how far each source is then decides nothing, and the order of arrival everything.
+const LATENESS: &str = "[time]\nallowed_lateness = \"3000d\"\n";
+const LATENESS_MS: i64 = 3_000 * 86_400 * SECOND;
+
+/// By address, and a rule over rules whose groups have nothing in common.
+fn rules() -> Vec<Rule> {
+    let distinct = Logic::ValueCount { fields: vec!["jwt.sub".to_owned()], condition: Condition::gte(9.0) };
+    vec![
+        Rule::detection("a"),
+        Rule::new("subjects", distinct, &["a"], 20 * SECOND).by(&["source.ip"]).suppress(15 * SECOND),
+        Rule::new("burst", Logic::EventCount(Condition::gte(12.0)), &["a"], 20 * SECOND).by(&["source.ip"]),
+        Rule::new("bursts", Logic::EventCount(Condition::gte(3.0)), &["burst"], 60 * SECOND).by(&["jwt.sub"]),
+    ]
+}
+
+/// The rules that are counted together.
+const SETS: [&[&str]; 2] = [&["a", "subjects"], &["a", "burst", "bursts"]];
+
+fn scattered(number: usize, below: usize) -> usize {
+    (number.wrapping_mul(2_654_435_761) >> 7) % below
+}
+
+/// Events that come a little out of order, of many subjects from few addresses.
+fn events() -> Vec<(String, Event)> {
+    let event = |number: usize| {
+        let jitter = i64::try_from(scattered(number, 3_000)).expect("small");
+        let subject = format!("subject-{}", scattered(number, SUBJECTS));
+        let address = format!("192.0.2.{}", scattered(number / 3 + 17, ADDRESSES));
+        let at = i64::try_from(number).expect("few") * 50 + jitter;
+        let event = Event::new(at).mark("a").id(&format!("e{number}"));
+        (subject.clone(), event.with("jwt.sub", subject).with("source.ip", address))
+    };
+    (0..EVENTS).map(event).collect()
+}
+
+fn records(events: &[(String, Event)]) -> impl Iterator<Item = Record> {
+    let record = |(number, (key, event)): (usize, &(String, Event))| {
+        Record::new(event.to_json(number)).key(key.clone()).timestamp_ms(BASE + event.at)
+    };
+    events.iter().enumerate().map(record)
+}
+
+fn deployment(broker: &Broker) -> Deployment<'_> {
+    let deployment = Deployment::new(broker, 1, 6)
+        .property("session.timeout.ms", "6000")
+        .property("heartbeat.interval.ms", "500")
+        .section("[state]\nsnapshot_interval = \"1s\"\n")
+        .section(LATENESS)
+        .rules("rules.yml");
+    let documents: Vec<_> = rules().iter().map(Rule::to_yaml).collect();
+    std::fs::write(deployment.at("rules.yml"), documents.join("---\n")).expect("the folder can be written");
+    deployment
+}
+
+/// Rule, group, time, what was observed and how much was suppressed.
+type Fact = (String, String, i64, String, u64);
+
+fn alerted(alert: &Value) -> Fact {
+    let time: jiff::Timestamp = alert["time"].as_str().expect("a time").parse().expect("RFC 3339");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let group = alert["group"].as_object().expect("a group").values().map(text).collect();
+    let suppressed = alert["suppressed"].as_u64().expect("a count");
+    let observed = alert["observed"].as_f64().expect("a number").to_string();
+    (text(&alert["rule"]["name"]), group, time.as_millisecond(), observed, suppressed)
+}
+
+fn names(found: &Value) -> impl Iterator<Item = &str> {
+    found["@match"]["rules"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .map(|rule| rule.as_str().and_then(|rule| rule.split('@').next()).expect("a rule goes by its name"))
+}
+
+/// What the definitions say of each partition's matches in the order in which they stand there.
+fn by_definition(matches: &[Value], partitions: &[i32]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let number: BTreeSet<_> = partitions.iter().copied().collect();
+    for partition in number {
+        for set in SETS {
+            let here = matches.iter().zip(partitions).filter(|(_, at)| **at == partition).map(|(found, _)| found);
+            let counted = here.filter(|found| names(found).any(|name| set.contains(&name)));
+            let event = |found: &Value| {
+                let text = |path: &str| found[path].as_str().expect("a text").to_owned();
+                let at = found["@match"]["time"].as_i64().expect("a time") - BASE;
+                let event = Event::new(at).mark("a").id(found["@match"]["id"].as_str().expect("an id"));
+                event.with("jwt.sub", text("jwt.sub")).with("source.ip", text("source.ip"))
+            };
+            let events: Vec<_> = counted.map(event).collect();
+            let rules: Vec<_> = rules().into_iter().filter(|rule| set.contains(&rule.name.as_str())).collect();
+            let oracle = Oracle::run(&rules, LATENESS_MS, 300 * SECOND, &events);
+            facts.extend(oracle.alerts.into_iter().map(|alert| {
+                let group = alert.group.into_iter().map(|(_, value)| value).collect();
+                let observed = alert.observed.expect("counts are told").to_string();
+                (alert.rule, group, alert.time, observed, alert.suppressed)
+            }));
+        }
+    }
+    facts.sort();
+    facts
+}
+
+/// Each match stands there once, and the alerts are what the definitions say of the recorded order.
+#[track_caller]
+fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)]) {
+    let received = deployment.counted_matches();
+    let is_match = |found: &&Received| found.key.is_some();
+    let partitions: Vec<_> = received.iter().filter(is_match).map(|found| found.partition).collect();
+    let matches: Vec<_> = received.iter().filter(is_match).map(Received::json).collect();
+    let mut stands: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for found in &matches {
+        let id = found["@match"]["id"].as_str().expect("an id");
+        for name in names(found) {
+            *stands.entry((id.to_owned(), name.to_owned())).or_default() += 1;
+        }
+    }
+    let twice = stands.values().filter(|times| **times > 1).count();
+    let missing = events.iter().enumerate().flat_map(|(number, _)| ["subjects", "burst"].map(|rule| (number, rule)));
+    let missing = missing.filter(|(number, rule)| !stands.contains_key(&(format!("e{number}"), (*rule).to_owned())));
+    assert_eq!((missing.count(), twice, stands.len()), (0, 0, 2 * events.len()), "missing, twice, all");
+
+    let mut found: Vec<_> = deployment.alerts().iter().map(|alert| alerted(&alert.json())).collect();
+    found.sort();
+    let expected = by_definition(&matches, &partitions);
+    assert!(expected.len() > 200, "{} alerts are too few to prove much", expected.len());
+    for rule in ["subjects", "bursts"] {
+        assert!(expected.iter().any(|(name, ..)| name == rule), "{rule} never fires");
+    }
+    assert!(partitions.iter().collect::<BTreeSet<_>>().len() > 3, "groups spread over the partitions");
+    assert_eq!(found, expected);
+}
+
+fn committed(deployment: &Deployment<'_>) -> usize {
+    let committed: i64 = deployment.broker.committed(&deployment.group, &deployment.topics[0]).values().sum();
+    usize::try_from(committed).expect("offsets are counts")
+}
+
+#[test]
+fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_are_killed() {
+    const KILLS: usize = 4;
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = deployment(broker);
+    let events = events();
+    let mut instances: Vec<Instance> = (0..3).map(|_| deployment.start()).collect();
+    let mut produced = 0;
+    for (step, chunk) in events.chunks(EVENTS.div_ceil(KILLS + 1)).enumerate() {
+        deployment.produce(records(&events).skip(produced).take(chunk.len()));
+        let target = produced + scattered(step + 5, chunk.len());
+        produced += chunk.len();
+        if step == KILLS {
+            break;
+        }
+        wait::until("the routers to get on", PATIENCE, || {
+            let committed = committed(&deployment);
+            if committed >= target { Ok(()) } else { Err(format!("{committed} of {target}")) }
+        });
+        let mut killed = std::mem::replace(&mut instances[step % 3], deployment.start());
+        killed.running.kill();
+        drop(killed);
+    }
+    assert_exact(&deployment, &events);
+    for instance in instances {
+        instance.stop();
+    }
+    assert_exact(&deployment, &events);
+}
+
+#[test]
+fn roles_can_run_apart() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = deployment(broker);
+    let events = events();
+    let route = deployment.start_role("route");
+    deployment.produce(records(&events));
+    deployment.wait_until_all_is_committed();
+    assert!(deployment.alerts().is_empty(), "nobody counts yet");
+    let detect = deployment.start_role("detect");
+    assert_exact(&deployment, &events);
+    let known = detect.metrics().sum("tokenwatch_unknown_matches_total", &[]);
+    assert!(known < 0.5, "{known} matches of rules that nobody knows");
+    assert!(route.metrics().sum("tokenwatch_alerts_total", &[]) < 0.5, "routers count nothing");
+    for instance in [route, detect] {
+        instance.stop();
+    }
+}
+
+#[test]
+fn a_router_is_refused_where_nothing_is_routed() {
+    let Some(broker) = kafka::shared() else { return };
+    let finished = Deployment::new(broker, 1, 1).start_role("route").running.wait(PATIENCE).expect_code(2);
+    assert!(finished.stderr().contains("--role route: partitions keep the groups of all rules whole"));
+}
+
+#[test]
+fn a_topic_of_matches_with_other_partitions_is_refused() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = deployment(broker);
+    broker.create_topic(&deployment.matches, 4, &[]);
+    let finished = deployment.start().running.wait(PATIENCE).expect_code(3);
+    let said = "has 4 partitions, and the source topic with the most has 6";
+    assert!(finished.stderr().contains("kafka.matches_topic") && finished.stderr().contains(said));
+}
