@@ -191,14 +191,16 @@ impl Pipeline {
         hash_seed: [u64; 4],
     ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
         let (times, head) = self.side.without_times(head)?;
-        let (state, unused) = PartitionState::restore_from(entries, head, &self.rules, hash_seed)?;
+        let (state, unused) =
+            PartitionState::restore_from(entries, head, &self.rules, (hash_seed, self.side.stream_time()))?;
         Ok((Partition { state, times }, unused))
     }
 
     /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.
     pub fn restore(&self, snapshot: &[u8], hash_seed: [u64; 4]) -> Result<Partition, SnapshotError> {
         let (times, snapshot) = self.side.without_times(snapshot)?;
-        PartitionState::restore(snapshot, &self.rules, hash_seed).map(|state| Partition { state, times })
+        let seed_and_time = (hash_seed, self.side.stream_time());
+        PartitionState::restore(snapshot, &self.rules, seed_and_time).map(|state| Partition { state, times })
     }
 
     /// The tables that it looks into.

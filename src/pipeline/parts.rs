@@ -10,7 +10,7 @@ use crate::detect::engine::{Engine, Lateness};
 use crate::detect::event::Event;
 use crate::detect::rule::RuleSet;
 use crate::detect::rule::route::Routes;
-use crate::detect::state::{PartitionState, SnapshotError};
+use crate::detect::state::{PartitionState, SnapshotError, StreamTime};
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
 use crate::ingest::{Disposition, Record, Rejection};
@@ -54,6 +54,14 @@ impl Side {
             Part::Whole => Self::Whole,
             Part::Routing => Self::Routing(Box::new(Router::new(rules))),
             Part::Windows => Self::Windows(Box::new(Receiver::new(rules))),
+        }
+    }
+
+    /// What stream time follows from.
+    pub(super) const fn stream_time(&self) -> StreamTime {
+        match self {
+            Self::Whole | Self::Routing(_) => StreamTime::Own,
+            Self::Windows(_) => StreamTime::Sources,
         }
     }
 

@@ -68,6 +68,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(u64::try_from(span.millis()).unwrap_or_default()))
 }
 
+/// Matches are sent on several times within this.
+const SETTLED_AFTER: Duration = Duration::from_millis(400);
+
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let log = LogSettings { level: LogLevel::Error, ..LogSettings::default() };
@@ -98,6 +101,7 @@ async fn play(arguments: &Arguments, config: Config, loaded: Loaded) -> Result<(
     let mut signals = Signals::new()?;
     let broker = config.kafka.bootstrap_servers[0].clone();
     let alerts_topic = config.kafka.alerts_topic.clone();
+    let matches_topic = config.kafka.matches_topic.clone();
     let rules = Arc::clone(&loaded.rules);
     let instance = Instance::bind(config, loaded, Databases::default(), Role::All).await?;
     let views = Arc::clone(&instance.views);
@@ -128,6 +132,7 @@ async fn play(arguments: &Arguments, config: Config, loaded: Loaded) -> Result<(
     }
     let fed = feeder.stop()?;
     decided(&views, fed.events).await;
+    settled(&views, &matches_topic).await;
     let alerts = watcher.stop();
     let _ = stop.send(());
     service.await.map_err(|_| Failure::unavailable("the service panicked"))??;
@@ -155,6 +160,18 @@ async fn ready(views: &Views) -> bool {
 /// Waits until everything that was written is decided.
 async fn decided(views: &Views, events: u64) {
     glance_until(|| views.metrics.consumed(TOPIC) >= events).await;
+}
+
+/// Waits until nothing more arrives where matches meet.
+async fn settled(views: &Views, topic: &str) {
+    let mut glances = interval(SETTLED_AFTER);
+    // The first tick comes at once.
+    glances.tick().await;
+    let mut before = None;
+    while before != Some(views.metrics.consumed(topic)) {
+        before = Some(views.metrics.consumed(topic));
+        glances.tick().await;
+    }
 }
 
 async fn glance_until(is_so: impl Fn() -> bool) -> bool {

@@ -91,8 +91,12 @@ fn several_sources_routed_are_their_records_in_the_order_of_arrival() {
         let records = engine::records(&case.events);
         let mut relay = Relay::new(&rules, &settings, 3, 4);
         let mut merged = Vec::new();
-        for (line, source) in records.iter().zip(sources.iter().cycle()) {
+        for (at, (line, source)) in records.iter().zip(sources.iter().cycle()).enumerate() {
             relay.read(*source, line);
+            if at % 7 == *source {
+                relay.mark(*source);
+                relay.restart();
+            }
             merged.push((i32::try_from(*source).expect("few sources"), line));
         }
         same(&relay.finish(), &directly(&rules, &settings, &merged))

@@ -196,11 +196,14 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Waits until every match that there is has been counted, and hands them over.
+    /// Waits until there are so many matches, and all have been counted; hands them over, with the marks among them. What
+    /// stands behind the open transaction of a killed instance is seen when the broker ends it.
     #[track_caller]
-    pub fn counted_matches(&self) -> Vec<Received> {
+    pub fn counted_matches(&self, count: usize) -> Vec<Received> {
         self.wait_until_all_is_committed();
-        let matches = self.broker.read(&self.matches, Isolation::Committed);
+        let matches = self.broker.read_until(&self.matches, Isolation::Committed, PATIENCE, |found| {
+            found.iter().filter(|found| found.key.is_some()).count() >= count
+        });
         let group = format!("{}-matches", self.group);
         wait::until("every match to be counted", PATIENCE, || {
             let committed = self.broker.committed(&group, &self.matches);

@@ -49,6 +49,15 @@ pub struct Delta {
     pub head: Vec<u8>,
 }
 
+/// What a partition's stream time follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamTime {
+    /// Its own events: no group has seen a later one.
+    Own,
+    /// Sources elsewhere, of which one may be far behind the others.
+    Sources,
+}
+
 impl PartitionState {
     /// From now on [`Self::changes`] tells of every group that changes.
     pub fn keep_changes(&mut self) {
@@ -92,9 +101,9 @@ impl PartitionState {
         entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
         head: &[u8],
         rules: &RuleSet,
-        hash_seed: [u64; 4],
+        seed_and_time: ([u64; 4], StreamTime),
     ) -> Result<(Self, Vec<Vec<u8>>), SnapshotError> {
-        let mut restoration = Restoration::new(rules, hash_seed, entries.len());
+        let mut restoration = Restoration::new(rules, seed_and_time, entries.len());
         for (spelled, value) in entries.clone() {
             restoration.entry(spelled, value)?;
         }
@@ -138,11 +147,15 @@ impl PartitionState {
     }
 
     /// The state that [`Self::snapshot`] wrote, as far as `rules` can go on with it.
-    pub fn restore(bytes: &[u8], rules: &RuleSet, hash_seed: [u64; 4]) -> Result<Self, SnapshotError> {
+    pub fn restore(
+        bytes: &[u8],
+        rules: &RuleSet,
+        seed_and_time: ([u64; 4], StreamTime),
+    ) -> Result<Self, SnapshotError> {
         Kind::Whole.open(&[], bytes, |reader| {
             let head = reader.block()?;
             let count = reader.count(restoration::ENTRY_BYTES_MIN)?;
-            let mut restoration = Restoration::new(rules, hash_seed, count);
+            let mut restoration = Restoration::new(rules, seed_and_time, count);
             let mut before: Option<&[u8]> = None;
             for _ in 0..count {
                 let spelled = reader.block()?;

@@ -10,6 +10,7 @@ use crate::detect::state::wheel::{Wheel, WheelStep, start_of, step_of};
 use crate::detect::state::{PartitionState, Waiting, entry_bytes, wait};
 use crate::detect::time::Timestamp;
 
+use super::StreamTime;
 use super::entry::{Context, Entry};
 use super::error::SnapshotError;
 use super::exhibits::Recalled;
@@ -28,11 +29,12 @@ pub(super) struct Restoration<'a> {
     /// The latest time that any entry tells of, and the last arrival.
     latest: Timestamp,
     last_arrival: u64,
+    stream_time: StreamTime,
 }
 
 impl<'a> Restoration<'a> {
     /// With room for `count` entries.
-    pub(super) fn new(rules: &'a RuleSet, hash_seed: [u64; 4], count: usize) -> Self {
+    pub(super) fn new(rules: &'a RuleSet, (hash_seed, stream_time): ([u64; 4], StreamTime), count: usize) -> Self {
         let mut state = PartitionState::new(hash_seed);
         state.groups = DashMap::with_capacity_and_hasher(count, state.hasher.clone());
         let mut is_read = vec![false; rules.rules.len()];
@@ -43,7 +45,7 @@ impl<'a> Restoration<'a> {
         }
         let context = Context { rules, names: Names::new(rules), is_read, hasher: state.hasher.clone() };
         let (recalled, waiting) = (Recalled::default(), Vec::new());
-        Self { context, state, recalled, waiting, latest: Timestamp::BEFORE_ALL, last_arrival: 0 }
+        Self { context, state, recalled, waiting, latest: Timestamp::BEFORE_ALL, last_arrival: 0, stream_time }
     }
 
     /// Takes the entry of the group that is spelled so, if the rules have use for it.
@@ -91,7 +93,8 @@ impl<'a> Restoration<'a> {
     /// An error if something is known that can only be known later.
     fn check(&self, now: WheelStep, reader: &Reader<'_>) -> Result<(), SnapshotError> {
         let PartitionState { stream_time, arrivals, .. } = self.state;
-        if self.latest > stream_time || now > step_of(stream_time) {
+        let is_ahead = self.latest > stream_time && self.stream_time == StreamTime::Own;
+        if is_ahead || now > step_of(stream_time) {
             return Err(reader.damage("a group has seen later events than the partition"));
         }
         // As many can never arrive; counting on from there must not overflow.

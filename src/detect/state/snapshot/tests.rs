@@ -135,7 +135,7 @@ impl World {
     }
 
     fn restored(&self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<PartitionState, SnapshotError> {
-        let mut restoration = Restoration::new(&self.rules, [5, 6, 7, 8], 0);
+        let mut restoration = Restoration::new(&self.rules, ([5, 6, 7, 8], StreamTime::Own), 0);
         for (spelled, value) in entries {
             restoration.entry(spelled, value)?;
         }
@@ -209,7 +209,7 @@ proptest! {
     ) {
         let mut world = World::new(100);
         world.take_all(&steps);
-        let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
+        let mut restoration = Restoration::new(&world.rules, ([0; 4], StreamTime::Own), 0);
         for (spelled, value) in world.entries() {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }
@@ -247,7 +247,8 @@ fn every_type() -> World {
 fn the_first_format_is_still_written_and_read() {
     let world = every_type();
     let (known, written) = (include_bytes!("tests/format_1.snapshot"), world.state.snapshot(&world.rules));
-    let state = PartitionState::restore(known, &world.rules, [5, 6, 7, 8]).expect("a snapshot of a known format");
+    let state = PartitionState::restore(known, &world.rules, ([5, 6, 7, 8], StreamTime::Own))
+        .expect("a snapshot of a known format");
     assert_eq!(state.groups(), world.state.groups());
     assert!(state.snapshot(&world.rules) == known, "what was read is not what is written");
     assert!(written == known, "the same events make another snapshot than they did");
@@ -266,7 +267,7 @@ fn an_entry_is_no_other_group_s_and_no_head() {
     for who in ["ann", "bob"] {
         world.take(&Step { gap: 1, delay: 0, mark: "a", who, app: "web", number: 1 });
     }
-    let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
+    let mut restoration = Restoration::new(&world.rules, ([0; 4], StreamTime::Own), 0);
     let entries: Vec<_> = world.entries().into_iter().collect();
     let [(one, its), .., (other, others)] = entries.as_slice() else { panic!("two groups or more") };
     let mismatch = |error: SnapshotError| error.to_string().contains("checksum does not match");
@@ -284,7 +285,7 @@ fn a_group_cannot_be_ahead_of_its_partition() {
     world.take(&step(1));
     let head = world.state.head();
     let finish = |world: &World| {
-        let mut restoration = Restoration::new(&world.rules, [0; 4], 0);
+        let mut restoration = Restoration::new(&world.rules, ([0; 4], StreamTime::Own), 0);
         for (spelled, value) in world.entries() {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }
