@@ -37,10 +37,8 @@ fn text(problem: &Problem, sources: &[Source<'_>], renderer: &Renderer) -> Strin
     let line = text.split(['\n', '\r']).nth(problem.line.saturating_sub(1)).unwrap_or_default();
     let (line, span) = around(line.strip_prefix('\u{feff}').unwrap_or(line), problem.column - 1, problem.width);
     let snippet = Snippet::source(line).line_start(problem.line).annotation(AnnotationKind::Primary.span(span));
-    let mut group = Group::with_level(level).element(snippet);
-    if let Some(hint) = &problem.hint {
-        group = group.element(Level::HELP.with_name("hint").message(hint));
-    }
+    let hint = Level::HELP.with_name("hint").message(&problem.hint);
+    let group = Group::with_level(level).element(snippet).element(hint);
     let style = Style::new().fg_color(Some(color.into())).bold();
     let code = problem.code;
     format!("{problem} {style}[{code}]{style:#}\n{}\n", renderer.render(&[group]))

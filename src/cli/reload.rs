@@ -125,7 +125,10 @@ impl Target {
         self.views.metrics.count_reload(Reload::Success);
         let warnings = compiled.warnings.len();
         if warnings > 0 {
-            warn!("{} about the rules; tokenwatch check shows what they are", counted(warnings, "warning"));
+            warn!(
+                "{} about the rules; tokenwatch check, with the same --config, shows what they are",
+                counted(warnings, "warning")
+            );
         }
         if self.is_routed && split_groups::sentences(config, &rules) != split_groups::sentences(config, &before) {
             split_groups::tell(config, &rules);

@@ -95,7 +95,7 @@ pub(super) fn not_text(file: String, at: usize) -> Problem {
         column: 1,
         width: 1,
         message: format!("not YAML: byte {at} is not UTF-8"),
-        hint: Some("save the file as UTF-8".to_owned()),
+        hint: "save the file as UTF-8".to_owned(),
     }
 }
 
@@ -106,8 +106,15 @@ pub(super) fn options(paths: &[PathBuf], config: &Config) -> Result<Options, Fai
     } else {
         rule_files::lists(&config.rules.lists)?
     };
-    let (limits, shadow) = (config.pipeline.limits.clone(), config.rules.shadow);
-    Ok(Options { lists, limits, shadow, ..Options::default() })
+    // Which events there are is known where topics are named. Elsewhere rules of any product may be meant.
+    let sources = if config.kafka.topics.is_empty() { Vec::new() } else { vec![config.pipeline.source.logsource()] };
+    Ok(Options {
+        lists,
+        limits: config.pipeline.limits.clone(),
+        sources,
+        state_kept_max: Some(config.state.kept_max),
+        shadow: config.rules.shadow,
+    })
 }
 
 /// Tells one content of all rule files and lists from another; the default is that of no files.
@@ -162,7 +169,9 @@ pub(super) fn load(paths: &[PathBuf], config: &Config) -> Result<Loaded, Failure
         Ok(compiled) => {
             if !compiled.warnings.is_empty() {
                 let warnings = counted(compiled.warnings.len(), "warning");
-                say(format_args!("{warnings} about the rules; tokenwatch check shows what they are"));
+                say(format_args!(
+                    "{warnings} about the rules; tokenwatch check, with the same --config, shows what they are"
+                ));
             }
             Ok(Loaded { rules: Arc::new(compiled.rules), fingerprint: files.fingerprint() })
         }

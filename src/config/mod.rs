@@ -100,11 +100,13 @@ impl Default for SourceSettings {
 pub struct StateSettings {
     /// Between two times that what is known of a partition is saved.
     pub snapshot_interval: Span,
+    /// The longest that what is known of a group is to be kept; rules that need more are warned about.
+    pub kept_max: Span,
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self { snapshot_interval: Span::from_millis(30_000) }
+        Self { snapshot_interval: Span::from_millis(30_000), kept_max: Span::from_millis(90 * DAY_MS) }
     }
 }
 
@@ -192,6 +194,7 @@ impl Setting for LogFormat {
     }
 }
 
+const DAY_MS: i64 = 86_400_000;
 /// Saving more often would be most of the work.
 const SNAPSHOT_INTERVAL_MIN_MS: i64 = 1_000;
 /// More evidence than this would make an alert too large for a topic.
@@ -232,6 +235,7 @@ impl Config {
             }
             Ok(())
         });
+        reader.set("state.kept_max", &mut config.state.kept_max);
         config.pipeline.keyed_by.clone_from(&config.kafka.keyed_by.0);
         reader.set("sources.raw_timestamp", &mut config.sources.raw_timestamp);
         reader.set_path("geo.city_db", &mut config.geo.city_db);

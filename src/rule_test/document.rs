@@ -186,7 +186,7 @@ impl TestFile {
             if let Some(meant) = schema::meant(&field.value) {
                 let message = format!("the event has no field \"{}\"", clip(&field.value));
                 let fault = Fault::new(Code::UnknownField, field.at, message);
-                reporter.report(fault.hint(format!("did you mean \"{meant}\"?")));
+                reporter.report(fault.hint(meant.hint()));
             }
         }
         problems

@@ -71,9 +71,11 @@ fn every_code_has_a_bad_file_and_a_text() {
     let mut wrong = String::new();
     for &code in Code::ALL {
         if let Some(texts) = generated(code) {
-            let sources: Vec<_> = texts.iter().map(|text| Source { path: "generated.yml", text }).collect();
-            let found = problems(&sources);
-            assert!(found.iter().any(|problem| problem.code == code), "{code} is not found in the generated file");
+            let names: Vec<_> = (1..=texts.len()).map(|number| format!("generated-{number}.yml")).collect();
+            let sources: Vec<_> = names.iter().zip(&texts).map(|(path, text)| Source { path, text }).collect();
+            let found = problems(&sources).into_iter().filter(|problem| problem.code == code).collect::<Vec<_>>();
+            assert_eq!(found.len(), 1, "{code} in the generated file");
+            wrong += &difference(&format!("{FOLDER}/{code}.txt"), &plain(&found, &sources));
             continue;
         }
         let path = format!("{FOLDER}/{code}.yml");
@@ -91,11 +93,14 @@ fn every_code_has_a_bad_file_and_a_text() {
         if !codes.contains(&code) || !codes.iter().all(is_expected) {
             let _ = writeln!(wrong, "{path} shows {codes:?}");
         }
-        let shown = diagnostics::render(&found, &sources, Format::Text);
-        let shown = anstream::adapter::strip_str(&shown).to_string();
-        wrong += &difference(&format!("{FOLDER}/{code}.txt"), &shown);
+        wrong += &difference(&format!("{FOLDER}/{code}.txt"), &plain(&found, &sources));
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What a person reads, without colours.
+fn plain(found: &[Problem], sources: &[Source<'_>]) -> String {
+    anstream::adapter::strip_str(&diagnostics::render(found, sources, Format::Text)).to_string()
 }
 
 /// What a text should be instead of a fixture, if it is another; or makes it the fixture.
@@ -128,7 +133,28 @@ fn no_bad_file_is_without_a_code() {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("plain names");
         let code = stem.strip_suffix("_test").unwrap_or(stem);
         assert!(Code::ALL.iter().any(|known| known.name() == code), "{stem} is not a code");
-        assert!(Path::new(&format!("{FOLDER}/{stem}.yml")).exists(), "{stem}.txt has no rules");
+        let is_generated = Code::ALL.iter().any(|known| known.name() == code && generated(*known).is_some());
+        assert!(is_generated || Path::new(&format!("{FOLDER}/{stem}.yml")).exists(), "{stem}.txt has no rules");
+    }
+}
+
+/// A place, what is wrong, the line with a caret below it, and what to do: nothing is told without one of them.
+#[test]
+fn every_text_has_a_place_a_caret_and_a_hint() {
+    for entry in fs::read_dir(FOLDER).expect("the fixtures are there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|ending| ending != "txt") {
+            continue;
+        }
+        let shown = fs::read_to_string(&path).expect("a text");
+        for problem in shown.split_inclusive("\n\n") {
+            let place = problem.splitn(4, ':').map(str::trim).collect::<Vec<_>>();
+            let is_number = |part: Option<&&str>| part.is_some_and(|part| part.parse::<usize>().is_ok());
+            assert!(is_number(place.get(1)) && is_number(place.get(2)), "{}: {problem}", path.display());
+            for part in ["[", "]\n", "^", "= hint: "] {
+                assert!(problem.contains(part), "no {part:?} in {}: {problem}", path.display());
+            }
+        }
     }
 }
 
@@ -169,8 +195,7 @@ fn carets_stand_under_the_right_characters() {
         let sources = [Source { path: "a.yml", text: &text }];
         let found: Vec<Problem> =
             problems(&sources).into_iter().filter(|problem| problem.severity == Severity::Error).collect();
-        let shown = diagnostics::render(&found, &sources, Format::Text);
-        let shown = anstream::adapter::strip_str(&shown).to_string();
+        let shown = plain(&found, &sources);
         let lines: Vec<&str> = shown.lines().collect();
         let carets = lines.iter().position(|line| line.contains("^^")).expect("there are carets");
         let column = lines[carets].chars().position(|letter| letter == '^').expect("there are carets");

@@ -168,6 +168,17 @@ impl<F> Logic<F> {
         }
     }
 
+    /// How long after its newest match a group still matters to a rule with this timespan.
+    #[must_use]
+    pub fn retention(&self, timespan: Span) -> Span {
+        match self {
+            Self::Event => Span::ZERO,
+            Self::Spike { history, .. } => timespan.times(i64::from(*history) + 1),
+            Self::Absence { wait } => timespan + *wait,
+            _ => timespan,
+        }
+    }
+
     /// The bounds that an observed number must satisfy; none of them for types without such a number.
     #[must_use]
     pub fn condition(&self) -> Condition {

@@ -4,6 +4,7 @@
 //! [`RuleSet`]. Only the compiler can make a [`RuleSet`], so an invalid one never exists as a value. Not the reading of
 //! files: texts and lists are arguments.
 
+mod advice;
 mod compile;
 pub mod compiled;
 pub mod condition;

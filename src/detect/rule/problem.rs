@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::advice::advice;
 use super::yaml::Spot;
 
 /// How bad a problem is.
@@ -36,7 +37,7 @@ pub struct Problem {
     /// What is wrong, with the rule's name and the offending text.
     pub message: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub hint: String,
 }
 
 impl fmt::Display for Problem {
@@ -89,7 +90,7 @@ impl Fault {
                 Some(subject) => format!("{subject}: {}", self.message),
                 None => self.message,
             },
-            hint: self.hint,
+            hint: self.hint.unwrap_or_else(|| advice(self.code).to_owned()),
         }
     }
 }

@@ -92,6 +92,56 @@ pub(crate) const FIELDS: [Field; 44] = [
 /// The first parts of names that the format alone gives out: an unknown field under them is a slip.
 const OWN: [&str; 3] = ["authz.", "jwt.", "token."];
 
+/// Claims of RFC 7519, RFC 8693, RFC 9068 and `OpenID` Connect that sources may write besides, and rules read.
+const OTHER_CLAIMS: [&str; 18] = [
+    "acr",
+    "act",
+    "at_hash",
+    "azp",
+    "cnf",
+    "email",
+    "email_verified",
+    "entitlements",
+    "events",
+    "family_name",
+    "given_name",
+    "groups",
+    "locale",
+    "may_act",
+    "name",
+    "nonce",
+    "org_id",
+    "preferred_username",
+];
+
+/// What people call a field of the event, by the last part of its name, where the nearest name would be another.
+const ALSO_CALLED: [(&str, &str); 24] = [
+    ("account", "jwt.sub"),
+    ("algorithm", "jwt.alg"),
+    ("app", "jwt.client_id"),
+    ("application", "jwt.client_id"),
+    ("expires", "jwt.exp"),
+    ("expires_at", "jwt.exp"),
+    ("expiry", "jwt.exp"),
+    ("id", "jwt.jti"),
+    ("ip", "source.ip"),
+    ("issued_at", "jwt.iat"),
+    ("key", "jwt.kid"),
+    ("key_id", "jwt.kid"),
+    ("lifetime", "jwt.ttl_s"),
+    ("permissions", "jwt.scope"),
+    ("principal", "jwt.sub"),
+    ("session", "jwt.sid"),
+    ("session_id", "jwt.sid"),
+    ("token_id", "jwt.jti"),
+    ("type", "jwt.typ"),
+    ("uid", "jwt.sub"),
+    ("user", "jwt.sub"),
+    ("user_id", "jwt.sub"),
+    ("user_name", "jwt.sub"),
+    ("username", "jwt.sub"),
+];
+
 /// What `event.action` can be.
 const ACTIONS: [&str; 8] = [
     "login",
@@ -120,22 +170,60 @@ pub(crate) fn meant_value(field: &str, value: &str) -> Option<String> {
     }
 }
 
-/// The known field that an unknown one was probably meant to be.
-pub(crate) fn meant(field: &str) -> Option<&'static str> {
+/// What an unknown field is most likely to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// A slip for this field.
+    Field(&'static str),
+    /// Nothing that the format defines, under a name that the format gives out.
+    Nothing,
+}
+
+impl Meant {
+    /// What to do about it.
+    pub(crate) fn hint(self) -> String {
+        match self {
+            Self::Field(known) => format!("did you mean \"{known}\"?"),
+            Self::Nothing => {
+                "tokenwatch schema event lists the fields; if your sources do write this one, all is well".to_owned()
+            }
+        }
+    }
+}
+
+/// What an unknown field was probably meant to be; none for those of the event, and those that are a source's own.
+pub(crate) fn meant(field: &str) -> Option<Meant> {
     let paths = || FIELDS.iter().map(|field| field.path);
     // A name of one part belongs to another product's own schema.
     if paths().any(|known| known == field) || !field.contains('.') || field.len() > 128 {
         return None;
     }
     let folded = field.to_lowercase();
-    let nearest = |fields: &mut dyn Iterator<Item = &'static str>| {
-        fields.map(|known| (strsim::damerau_levenshtein(&folded, known), known)).min()
-    };
     if let Some(own) = OWN.iter().find(|own| folded.starts_with(**own)) {
-        let mut siblings = paths().filter(|known| known.starts_with(own));
-        return nearest(&mut siblings).map(|(_, known)| known);
+        let name = &folded[own.len()..];
+        let claim = name.split('.').next().unwrap_or_default();
+        if *own == "jwt." && OTHER_CLAIMS.contains(&claim) {
+            return None;
+        }
+        let called = ALSO_CALLED.iter().find(|(called, _)| *called == name).map(|(_, known)| *known);
+        let sibling = || {
+            paths()
+                .filter(|known| known.starts_with(own))
+                .filter_map(|known| nearness(name, &known[own.len()..], known))
+        };
+        return Some(called.or_else(|| sibling().min().map(|(_, known)| known)).map_or(Meant::Nothing, Meant::Field));
     }
-    nearest(&mut paths()).filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
+    let near = paths().map(|known| (strsim::damerau_levenshtein(&folded, known), known)).min();
+    near.filter(|(distance, _)| *distance <= 2).map(|(_, known)| Meant::Field(known))
+}
+
+/// How near a name is to that of a known field, least first, if it is near enough to be a slip for it: of two that begin
+/// alike (`audience`, `aud`) one is short for the other.
+fn nearness(name: &str, known: &str, path: &'static str) -> Option<(usize, &'static str)> {
+    let distance = strsim::damerau_levenshtein(name, known);
+    let is_short = known.len() >= 3 && name.starts_with(known) || name.len() >= 3 && known.starts_with(name);
+    let near_enough = distance <= known.len().div_ceil(3);
+    (is_short || near_enough).then_some((if is_short { distance.min(2) } else { distance }, path))
 }
 
 #[cfg(test)]
@@ -165,15 +253,32 @@ mod tests {
     fn slips_are_told_from_other_fields() {
         for (field, known) in [
             ("jwt.subject", "jwt.sub"),
+            ("jwt.user", "jwt.sub"),
+            ("jwt.username", "jwt.sub"),
+            ("jwt.audience", "jwt.aud"),
+            ("jwt.issuer", "jwt.iss"),
+            ("jwt.expiry", "jwt.exp"),
+            ("jwt.client", "jwt.client_id"),
             ("jwt.clientid", "jwt.client_id"),
+            ("jwt.scopes", "jwt.scope"),
+            ("jwt.role", "jwt.roles"),
+            ("jwt.algo", "jwt.alg"),
+            ("jwt.id", "jwt.jti"),
+            ("jwt.ttl", "jwt.ttl_s"),
+            ("jwt.missing_scopes", "jwt.missing_scope"),
+            ("token.finger_print", "token.fingerprint"),
             ("Event.Action", "event.action"),
             ("event.outcom", "event.outcome"),
             ("sourc.ip", "source.ip"),
         ] {
-            assert_eq!(meant(field), Some(known), "{field}");
+            assert_eq!(meant(field), Some(Meant::Field(known)), "{field}");
         }
-        for field in ["jwt.sub", "event.category", "source.port", "tenant", "tokens", "EventID"] {
+        for field in
+            ["jwt.sub", "event.category", "source.port", "tenant", "tokens", "EventID", "jwt.acr", "jwt.act.sub"]
+        {
             assert_eq!(meant(field), None, "{field}");
         }
+        // It may be a claim of the author's own; that it is another one nobody can say.
+        assert_eq!(meant("jwt.tenant_region"), Some(Meant::Nothing));
     }
 }

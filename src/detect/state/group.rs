@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::detect::rule::{Logic, Rule};
+use crate::detect::rule::Rule;
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::window::ValueHasher;
 
@@ -267,7 +267,7 @@ impl RuleState {
 
     /// The later of the newest match time + R and the end of the last suppression.
     fn remembered_until(&self, rule: &Rule) -> Timestamp {
-        (self.newest + retention(rule)).max(self.memory.ends(rule.suppress))
+        (self.newest + rule.logic.retention(rule.timespan)).max(self.memory.ends(rule.suppress))
     }
 
     /// Whether `rule` has forgotten the group by `horizon` (T - L).
@@ -280,15 +280,5 @@ impl RuleState {
         let bytes = self.window.heap_bytes() + self.evidence.heap_bytes();
         self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         bytes
-    }
-}
-
-/// R: how long a group's newest match keeps it known.
-fn retention(rule: &Rule) -> Span {
-    match rule.logic {
-        Logic::Event => Span::ZERO,
-        Logic::Spike { history, .. } => rule.timespan.times(i64::from(history) + 1),
-        Logic::Absence { wait } => rule.timespan + wait,
-        _ => rule.timespan,
     }
 }

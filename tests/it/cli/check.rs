@@ -153,3 +153,53 @@ fn rules_whose_groups_partitions_split_are_named() {
         assert!(!said.contains("rules grouped by"), "{kafka}: {said}");
     }
 }
+
+#[test]
+fn all_slips_of_one_condition_come_at_once() {
+    let folder = Folder::new();
+    let slips = "{percentile: 101, lessthan: 4}\n";
+    let rule = super::fixture::RULES.replace("event_count", "value_percentile").replace("{gte: 3}\n", slips);
+    folder.write("a.yml", rule);
+    let finished = folder.run(&["check", "--format", "json", "a.yml"]).expect_code(1);
+    let problems: Vec<Value> = serde_json::from_str(finished.stdout()).expect("a JSON list");
+    let codes: Vec<_> = problems.iter().map(|problem| problem["code"].as_str().unwrap_or_default()).collect();
+    assert_eq!(codes, ["missing-key", "empty-condition", "bad-number", "unknown-key"], "{}", finished.stdout());
+}
+
+#[test]
+fn a_slip_in_a_field_is_one_warning_that_names_the_field() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("group-by: [jwt.sub]", "group-by: [jwt.username]"));
+    let finished = folder.run(&["check", "a.yml"]).expect_code(0);
+    assert!(finished.stdout().contains("did you mean \"jwt.sub\"?"), "{}", finished.stdout());
+    assert!(finished.stderr().contains("0 errors, 1 warning"), "{}", finished.stdout());
+}
+
+#[test]
+fn a_window_longer_than_state_is_to_be_kept_is_warned_of() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 91d"));
+    let finished = folder.run(&["check", "a.yml"]).expect_code(0);
+    let said = "a.yml:16:13: warning: rule \"password_guessing\": the window of 91d is longer than the 90d that state is to be kept";
+    assert!(finished.stdout().contains(said), "{}", finished.stdout());
+    folder.write("longer.toml", "[state]\nkept_max = \"91d\"\n");
+    let finished = folder.run(&["check", "--config", "longer.toml", "a.yml"]).expect_code(0);
+    assert_eq!(finished.stdout(), "");
+    // A spike needs the buckets of its history too.
+    let spike = "type: spike\n  history: 30\n  sigma: 4\n";
+    let rule = super::fixture::RULES.replace("correlation:", "anomaly:").replace("type: event_count\n", spike);
+    folder.write("a.yml", rule.replace("  condition: {gte: 3}\n", "").replace("timespan: 5m", "timespan: 3d"));
+    let finished = folder.run(&["check", "a.yml"]).expect_code(0);
+    assert!(finished.stdout().contains("the window of 93d, 3d and 30 before it, is longer"), "{}", finished.stdout());
+}
+
+#[test]
+fn rules_for_events_that_the_service_never_reads_are_warned_of() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("product: jwt, category: audit", "product: windows"));
+    folder.write("service.toml", "[kafka]\ntopics = [\"audit\"]\n");
+    assert_eq!(folder.run(&["check", "a.yml"]).expect_code(0).stdout(), "", "they may be for another source");
+    let finished = folder.run(&["check", "--config", "service.toml", "a.yml"]).expect_code(0);
+    assert!(finished.stdout().contains("no source declares events of this logsource"), "{}", finished.stdout());
+    assert!(finished.stdout().contains("[unreachable-rule]"), "{}", finished.stdout());
+}

@@ -11,6 +11,7 @@ use crate::detect::rule::logic::Logic;
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::schema;
 use crate::detect::rule::yaml::{Node, Spot};
+use crate::detect::time::Span;
 
 /// Fields whose values differ by case alone for different people, keys and tokens.
 const IDENTITIES: [&str; 3] = ["jwt.jti", "jwt.sub", "jwt.kid"];
@@ -24,7 +25,11 @@ pub(super) fn check(documents: &[Document], context: &mut Context<'_>) {
             Some(Body::Filter(filter)) => {
                 of_filter(filter).into_iter().chain(of_detection(&filter.detection)).collect()
             }
-            Some(Body::Detection(detection)) => of_detection(detection),
+            Some(Body::Detection(detection)) => {
+                let groups = document.header.group_by.iter();
+                let unknown = groups.filter_map(|name| unknown_field(&name.value, name.at));
+                of_detection(detection).into_iter().chain(unknown).collect()
+            }
             Some(Body::Window(window)) => of_window(document, window, context),
             None => continue,
         };
@@ -79,7 +84,7 @@ fn unknown_field(name: &str, at: Spot) -> Option<Fault> {
     let meant = schema::meant(name)?;
     let message = format!("the event has no field \"{name}\"");
     let at = at.part(0, name.chars().count());
-    Some(Fault::new(Code::UnknownField, at, message).hint(format!("did you mean \"{meant}\"?")))
+    Some(Fault::new(Code::UnknownField, at, message).hint(meant.hint()))
 }
 
 fn unknown_value(name: &str, value: &Node) -> Option<Fault> {
@@ -118,11 +123,24 @@ fn of_window(document: &Document, window: &Window, context: &Context<'_>) -> Vec
     faults.extend(counted.filter_map(|name| unknown_field(name, window.condition_at)));
     faults.extend(threshold(window, context));
     faults.extend(impossible(window, document));
-    if let Some(kept) = context.options.state_kept_max.filter(|kept| window.timespan.value > *kept) {
-        let message = format!("the window of {} is longer than the {kept} that state is kept", window.timespan.value);
-        faults.push(Fault::new(Code::WindowTooLong, window.timespan.at, message));
-    }
+    faults.extend(kept_too_long(window, context));
     faults
+}
+
+/// A window that needs the state of its groups for longer than that is to be kept.
+fn kept_too_long(window: &Window, context: &Context<'_>) -> Option<Fault> {
+    let (timespan, at) = (window.timespan.value, window.timespan.at);
+    let needed = window.logic.as_ref().map_or(timespan, |logic| logic.retention(timespan));
+    let kept = context.options.state_kept_max.filter(|kept| needed > *kept)?;
+    let window = match window.logic {
+        Some(Logic::Spike { history, .. }) => format!("the window of {needed}, {timespan} and {history} before it,"),
+        Some(Logic::Absence { wait }) if wait > Span::ZERO => {
+            format!("the window of {timespan} with its wait of {wait}")
+        }
+        _ => format!("the window of {timespan}"),
+    };
+    let message = format!("{window} is longer than the {kept} that state is to be kept");
+    Some(Fault::new(Code::WindowTooLong, at, message).hint("shorten it, or raise state.kept_max"))
 }
 
 /// A number that can never be observed because a limit stops the counting before.

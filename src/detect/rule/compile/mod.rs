@@ -42,7 +42,7 @@ pub struct Options {
     pub limits: Limits,
     /// What the sources that will be read declare; a rule that is for none of them gets a warning. Empty: not known.
     pub sources: Vec<LogSource>,
-    /// How long state is kept where it is stored, if that is bounded; a longer window gets a warning.
+    /// How long what is known of a group is to be kept, if that is bounded; a window that needs more gets a warning.
     pub state_kept_max: Option<Span>,
     /// Whether rules that are on trial run in shadow: those whose [`super::Status`] says so.
     pub shadow: bool,

@@ -11,6 +11,7 @@ use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::{Expr, Test};
 use crate::detect::rule::document::{Body, Document, Filter, Spanned, Targets};
 use crate::detect::rule::problem::{Code, Fault};
+use crate::detect::rule::schema::{self, Meant};
 
 /// Warns of the traps in a set.
 pub(super) fn check(
@@ -79,7 +80,8 @@ impl Reach<'_> {
         };
         for input in inputs {
             let path = self.path(index, input, &name.value);
-            if self.provides(input, path) {
+            // A slip in the name has a warning of its own.
+            if self.provides(input, path) || matches!(schema::meant(path), Some(Meant::Field(_))) {
                 continue;
             }
             let message = format!("matches of \"{}\" can be without {path}, and then have no group", self.name(input));

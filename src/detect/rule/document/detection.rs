@@ -71,8 +71,11 @@ fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], repor
     let condition = section.get("condition");
     if condition.is_none() {
         let fault = Fault::new(Code::MissingKey, section.at, format!("{} has no condition", section.name));
-        let only = selections.first().map(|selection| format!("write \"condition: {}\"", selection.name));
-        reporter.report(fault.hint_if_any(only));
+        let meant = selections.iter().find(|selection| reader::near(&selection.name, ["condition"], 2).is_some());
+        reporter.report(fault.hint_if_any(match (meant, selections.first()) {
+            (Some(slip), _) => Some(format!("did you mean \"condition\" by \"{}\"?", slip.name)),
+            (None, first) => first.map(|selection| format!("write \"condition: {}\"", selection.name)),
+        }));
     }
     let parsed = condition.and_then(|entry| condition::read(&entry.value, &selections, reporter));
     let uses = parsed.as_ref().map(|condition| condition.uses(selections.len())).unwrap_or_default();

@@ -71,18 +71,14 @@ pub(super) fn read(
         }
         "value_count" => {
             let criteria = criteria(section, &["field"], true, reporter)?;
-            Some(Logic::ValueCount { fields: criteria.fields(section, reporter)?, condition: criteria.bounds })
+            Some(Logic::ValueCount { fields: criteria.fields(), condition: criteria.bounds })
         }
         "value_sum" => over_field(section, reporter, |field, condition| Logic::ValueSum { field, condition }),
         "value_avg" => over_field(section, reporter, |field, condition| Logic::ValueAverage { field, condition }),
         "value_percentile" => {
             let criteria = criteria(section, &["field", "percentile"], true, reporter)?;
             let percentile = criteria.percentile.unwrap_or(50.0);
-            Some(Logic::ValuePercentile {
-                field: criteria.field(section, reporter)?,
-                percentile,
-                condition: criteria.bounds,
-            })
+            Some(Logic::ValuePercentile { field: criteria.field(reporter)?, percentile, condition: criteria.bounds })
         }
         _ => anomaly(section, kind, reporter),
     }
@@ -99,11 +95,11 @@ fn anomaly(section: &Section<'_>, kind: &str, reporter: &mut Reporter<'_>) -> Op
     };
     match kind {
         "value_change" => {
-            let field = criteria(section, &["field"], false, reporter)?.field(section, reporter)?;
+            let field = criteria(section, &["field"], false, reporter)?.field(reporter)?;
             Some(Logic::ValueChange { field })
         }
         "new_value" => {
-            let field = criteria(section, &["field"], false, reporter)?.field(section, reporter);
+            let field = criteria(section, &["field"], false, reporter).and_then(|criteria| criteria.field(reporter));
             Some(Logic::NewValue { learning: span(reporter, "learning")?, field: field? })
         }
         "geo_velocity" => {
@@ -150,24 +146,18 @@ struct Criteria {
 
 impl Criteria {
     /// The fields, at least one.
-    fn fields(&self, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<Vec<String>> {
-        if self.fields.is_empty() {
-            let at = section.get("condition").map_or(section.at, |entry| entry.key_at);
-            let fault = Fault::new(Code::MissingKey, at, "condition has no field");
-            reporter.report(fault.hint("name what is compared, as in \"field: service.name\""));
-            return None;
-        }
-        Some(self.fields.iter().map(|field| field.value.clone()).collect())
+    fn fields(&self) -> Vec<String> {
+        self.fields.iter().map(|field| field.value.clone()).collect()
     }
 
     /// The only field.
-    fn field(&self, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<String> {
+    fn field(&self, reporter: &mut Reporter<'_>) -> Option<String> {
         if let [_, second, ..] = self.fields.as_slice() {
             let message = "several fields make a tuple only in a value_count";
             reporter.report(Fault::new(Code::WrongType, second.at, message));
             return None;
         }
-        self.fields(section, reporter)?.pop()
+        self.fields().pop()
     }
 }
 
@@ -177,7 +167,7 @@ fn over_field(
     logic: impl FnOnce(String, Condition) -> Logic<String>,
 ) -> Option<Logic<String>> {
     let criteria = criteria(section, &["field"], true, reporter)?;
-    Some(logic(criteria.field(section, reporter)?, criteria.bounds))
+    Some(logic(criteria.field(reporter)?, criteria.bounds))
 }
 
 fn bounds(section: &Section<'_>, reporter: &mut Reporter<'_>) -> Option<Condition> {
@@ -224,19 +214,22 @@ fn criteria(
         is_right &= bound.is_some() == condition.get(word).is_some();
     }
     if has_bounds && !some_bound {
+        is_right = false;
         let fault = Fault::new(Code::EmptyCondition, condition.at, "the condition has no bound");
         reporter.report(fault.hint("add one of gt, gte, lt, lte, eq, neq, as in \"gte: 5\""));
-        return None;
     }
-    let fields = match condition.get("field") {
-        Some(_) => condition.read(reporter, "field", reader::some_texts)?,
-        None => Vec::new(),
-    };
-    let percentile = match condition.get("percentile").filter(|_| known.contains(&"percentile")) {
-        Some(_) => {
-            Some(condition.read(reporter, "percentile", |node, key| reader::number_within(node, key, 1.0, 100.0))?)
+    let mut fields = Some(Vec::new());
+    if known.contains(&"field") {
+        fields = condition.read(reporter, "field", reader::some_texts);
+        if condition.get("field").is_none() {
+            let fault = Fault::new(Code::MissingKey, entry.key_at, "condition has no field");
+            reporter.report(fault.hint("name what is compared, as in \"field: service.name\""));
         }
-        None => None,
-    };
-    is_right.then_some(Criteria { fields, percentile, bounds })
+    }
+    let mut percentile = None;
+    if known.contains(&"percentile") {
+        percentile = condition.read(reporter, "percentile", |node, key| reader::number_within(node, key, 1.0, 100.0));
+        is_right &= percentile.is_some() == condition.get("percentile").is_some();
+    }
+    fields.filter(|_| is_right).map(|fields| Criteria { fields, percentile, bounds })
 }
