@@ -10,6 +10,7 @@ mod context;
 pub mod embedded;
 mod error;
 pub mod feed;
+pub mod history;
 mod lookback;
 pub mod matches_topic;
 pub mod preflight;
@@ -21,6 +22,7 @@ mod transport;
 
 pub use embedded::EmbeddedBroker;
 pub use feed::Feed;
+pub use history::{History, Period, Progress};
 pub use preflight::{Patience, Probe};
 pub use tail::Tail;
 pub use transport::KafkaTransport;

@@ -1,4 +1,4 @@
-//! The commands that need neither Kafka nor a network, as a user runs them.
+//! The commands beside the service, as a user runs them: only `topic` needs a broker.
 
 mod check;
 mod compare;
@@ -9,4 +9,5 @@ mod generate;
 mod replay;
 mod schema;
 mod test;
+mod topic;
 mod usage;

@@ -1,11 +1,12 @@
-//! `tokenwatch replay`: events from files in, alerts out, decided by the pipeline that the service runs.
+//! `tokenwatch replay`: events from files or a topic in, alerts out, decided by the pipeline that the service runs.
 //!
-//! All inputs together are one partition, in the order in which they were named. Nothing is dropped in silence: what
-//! is no event is explained, the first few times for each reason, and counted.
+//! All files together are one partition, in the order in which they were named; a topic has its own. Nothing is dropped
+//! in silence: what is no event is explained, the first few times for each reason, and counted.
 
 mod compare;
 mod report;
 mod summary;
+mod topic;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
@@ -25,11 +26,12 @@ use super::input::{Input, Inputs};
 use super::{Failure, Format, rules, source};
 use report::Report;
 use summary::Tally;
+use topic::Topic;
 
 /// Writes of alerts are gathered up to this; each batch ends with a flush, so that a pipe is never kept waiting.
 const OUTPUT_BYTES: usize = 64 << 10;
 
-/// Runs rules over events from files; alerts come out as JSON lines.
+/// Runs rules over events from files or a Kafka topic; alerts come out as JSON lines.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Rule file, or folder that is searched for .yml and .yaml; may be repeated
@@ -48,6 +50,8 @@ pub struct Arguments {
     /// How the summary on standard error looks, or the comparison
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    topic: topic::TopicArguments,
     /// Files with one JSON event a line, also as .gz or .zst; - or none is standard input
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
@@ -61,18 +65,44 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if paths.is_empty() {
         return Err(Failure::wrong("no rules were given: add --rules PATH, or rules.paths to the configuration"));
     }
-    let inputs = Inputs::find(&arguments.inputs)?;
+    let paths = paths.clone();
+    let records = match arguments.topic.open(&mut config)? {
+        Some(topic) => Records::Topic(topic),
+        None => Records::Files(Inputs::find(&arguments.inputs)?),
+    };
     if !arguments.compare.is_empty() {
-        return compare::run((&arguments.compare, paths), &inputs, &config, arguments.format);
+        return compare::run((&arguments.compare, &paths), records, &config, arguments.format);
     }
-    let rules = rules::load(paths, &config)?.rules;
+    let rules = rules::load(&paths, &config)?.rules;
     let databases = Databases::open(&config.geo)?;
     let pipeline = Pipeline::with_places(rules, &config.pipeline, Arc::clone(databases.places()));
-    let mut replay = Replay::new(pipeline, config.pipeline.limits.event_bytes, &inputs);
-    for index in 0..inputs.len() {
-        replay.read(inputs.open(index)?, &inputs)?;
+    let mut replay = Replay::new(pipeline, config.pipeline.limits.event_bytes, records.report());
+    match records {
+        Records::Files(inputs) => {
+            for index in 0..inputs.len() {
+                replay.read(inputs.open(index)?, &inputs)?;
+            }
+            replay.end_partition()?;
+        }
+        Records::Topic(topic) => replay.read_topic(topic, &config)?,
     }
-    replay.finish(arguments.format)
+    replay.conclude(arguments.format);
+    Ok(())
+}
+
+/// Where the records come from.
+enum Records {
+    Files(Inputs),
+    Topic(Topic),
+}
+
+impl Records {
+    fn report(&self) -> Report {
+        match self {
+            Self::Files(inputs) => Report::new(inputs.bytes_total),
+            Self::Topic(topic) => Report::of_records(topic.offsets_total()),
+        }
+    }
 }
 
 struct Replay {
@@ -87,14 +117,14 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(pipeline: Pipeline, event_bytes_max: usize, inputs: &Inputs) -> Self {
+    fn new(pipeline: Pipeline, event_bytes_max: usize, report: Report) -> Self {
         Self {
             // Attackers do not choose what is replayed twice, but nothing is gained by a fixed seed either: no result
             // depends on it.
             partition: pipeline.partition(rand::random()),
             outcome: BatchOutcome::new(pipeline.rules()),
             tally: Tally::new(pipeline.rules()),
-            report: Report::new(inputs.bytes_total),
+            report,
             output: BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock()),
             event_bytes_max,
             started: Instant::now(),
@@ -147,8 +177,13 @@ impl Replay {
     fn close_batch(&mut self, name: &str, first: u64) -> Result<(), Failure> {
         for (position, rejection) in &self.outcome.rejected {
             // People and editors count lines from 1.
-            self.report.explain(name, first + *position as u64 + 1, rejection);
+            self.report.explain(format_args!("{name}:{}", first + *position as u64 + 1), rejection);
         }
+        self.account()
+    }
+
+    /// Writes the alerts of a batch, counts everything and forgets it.
+    fn account(&mut self) -> Result<(), Failure> {
         self.write_alerts().map_err(|error| Failure::output(&error))?;
         self.tally.add(&self.outcome);
         self.outcome.clear();
@@ -170,11 +205,14 @@ impl Replay {
         })
     }
 
-    fn finish(mut self, format: Format) -> Result<(), Failure> {
+    /// Nothing more comes of a partition; the next one begins with empty windows.
+    fn end_partition(&mut self) -> Result<(), Failure> {
         self.pipeline.finish(&mut self.partition, &mut self.outcome);
-        self.write_alerts().map_err(|error| Failure::output(&error))?;
-        self.tally.add(&self.outcome);
+        self.partition = self.pipeline.partition(rand::random());
+        self.account()
+    }
+
+    fn conclude(self, format: Format) {
         self.report.finish(&self.tally.summary(self.started.elapsed()), format);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What a replay says on standard error while it runs and at its end.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,23 +26,32 @@ pub(super) struct Report {
 impl Report {
     /// For inputs of so many bytes; none if nobody knows.
     pub(super) fn new(bytes_total: Option<u64>) -> Self {
-        let (bar, template) = match bytes_total {
+        match bytes_total {
             Some(bytes) => {
-                (ProgressBar::new(bytes), "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} eta {eta}")
+                let template = "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg} eta {eta}";
+                Self::with(ProgressBar::new(bytes), template)
             }
-            None => (ProgressBar::no_length(), "{spinner} {bytes} {binary_bytes_per_sec} {msg}"),
-        };
+            None => Self::with(ProgressBar::no_length(), "{spinner} {bytes} {binary_bytes_per_sec} {msg}"),
+        }
+    }
+
+    /// For so many records.
+    pub(super) fn of_records(records_total: u64) -> Self {
+        Self::with(ProgressBar::new(records_total), "{wide_bar} {human_pos}/{human_len} {per_sec} {msg} eta {eta}")
+    }
+
+    fn with(bar: ProgressBar, template: &str) -> Self {
         let style = ProgressStyle::with_template(template).expect("the templates are constants");
         bar.set_style(style);
         let shares_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
         Self { bar, explained: HashMap::new(), shares_terminal }
     }
 
-    /// So many bytes are read and so many alerts raised.
-    pub(super) fn progress(&self, bytes_read: u64, alerts: u64) {
+    /// So much is read, in the unit that the whole was given in, and so many alerts raised.
+    pub(super) fn progress(&self, read: u64, alerts: u64) {
         if !self.bar.is_hidden() {
             self.bar.set_message(format!("{alerts} alerts"));
-            self.bar.set_position(bytes_read);
+            self.bar.set_position(read);
         }
     }
 
@@ -51,14 +61,14 @@ impl Report {
     }
 
     /// Explains a record that is no event, unless its reason has been explained often enough.
-    pub(super) fn explain(&mut self, input: &str, line: u64, rejection: &Rejection) {
+    pub(super) fn explain(&mut self, place: impl Display, rejection: &Rejection) {
         let explained = self.explained.entry(rejection.reason()).or_default();
         *explained += 1;
         if *explained > EXPLAINED_MAX {
             return;
         }
         let rest = if *explained == EXPLAINED_MAX { "; more of these are only counted" } else { "" };
-        self.bar.suspend(|| say(format_args!("{input}:{line}: {rejection}{rest}")));
+        self.bar.suspend(|| say(format_args!("{place}: {rejection}{rest}")));
     }
 
     /// Ends without a word.

@@ -68,6 +68,11 @@ impl Tally {
         }
     }
 
+    /// How many records there are so far.
+    pub(super) fn records(&self) -> u64 {
+        self.dispositions.iter().sum()
+    }
+
     /// How many alerts there are so far, in shadow or not.
     pub(super) fn alerts(&self) -> u64 {
         self.alerts_of(false) + self.alerts_of(true)
@@ -79,7 +84,7 @@ impl Tally {
 
     /// The summary of a replay that took so long.
     pub(super) fn summary(self, took: Duration) -> Summary {
-        let records: u64 = self.dispositions.iter().sum();
+        let records = self.records();
         let per_second = |count: u64| if took.is_zero() { 0 } else { rate(count, took) };
         Summary {
             records,

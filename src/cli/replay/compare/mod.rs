@@ -9,7 +9,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::input::Inputs;
 use crate::cli::{Failure, Format, rules};
 use crate::config::Config;
 use crate::detect::alert::{Alert, Group};
@@ -18,12 +17,14 @@ use crate::detect::{Span, Timestamp};
 use crate::geo::Databases;
 use crate::ingest::geo::Places;
 use crate::ingest::{Disposition, Record};
+use crate::kafka::Progress;
 use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 
+use super::Records;
 use super::report::Report;
 
-/// Lines between two steps of the progress bar.
-const PROGRESS_LINES: u64 = 1 << 14;
+/// Records between two steps of the progress bar.
+const PROGRESS_RECORDS: u64 = 1 << 14;
 
 /// What is compared of an alert.
 #[derive(Clone, Debug)]
@@ -59,13 +60,13 @@ struct Replayed {
 /// Runs the comparison; the result is data, for standard output.
 pub(super) fn run(
     (old, new): (&[PathBuf], &[PathBuf]),
-    inputs: &Inputs,
+    records: Records,
     config: &Config,
     format: Format,
 ) -> Result<(), Failure> {
     let sides = (rules::load(old, config)?.rules, rules::load(new, config)?.rules);
     let databases = Databases::open(&config.geo)?;
-    let replayed = replay(sides, inputs, config, databases.places())?;
+    let replayed = replay(sides, records, config, databases.places())?;
     let comparison = difference::compare(&replayed);
     let shown = match format {
         Format::Text => text::comparison(&comparison),
@@ -75,43 +76,98 @@ pub(super) fn run(
 }
 
 fn replay(
-    (old, new): (Arc<RuleSet>, Arc<RuleSet>),
-    inputs: &Inputs,
+    sides: (Arc<RuleSet>, Arc<RuleSet>),
+    records: Records,
     config: &Config,
     places: &Arc<Places>,
 ) -> Result<Replayed, Failure> {
     // Every firing that suppression let through is compared, but none of the evidence.
     let settings = Settings { evidence_max: 0, ..config.pipeline.clone() };
-    let (mut old, mut new) = (Side::new(old, &settings, places), Side::new(new, &settings, places));
-    let report = Report::new(inputs.bytes_total);
-    let (mut records, mut late, mut no_events, mut first) = (0, 0, 0, None);
-    inputs.each_line(config.pipeline.limits.event_bytes, |origin, line| {
-        let record = Record { origin, timestamp: None, payload: Some(line) };
-        old.decide(&record);
-        match new.decide(&record) {
-            Disposition::Accepted => {}
-            Disposition::Late => late += 1,
-            _ => no_events += 1,
+    let mut both = Both::new(sides, &settings, places, records.report());
+    match records {
+        Records::Files(inputs) => {
+            inputs.each_line(config.pipeline.limits.event_bytes, |origin, line| {
+                both.decide(&Record { origin, timestamp: None, payload: Some(line) });
+                if both.records.is_multiple_of(PROGRESS_RECORDS) {
+                    both.report.progress(inputs.bytes_read(), both.new.raised.len() as u64);
+                }
+            })?;
+            both.end_partition();
         }
-        first = first.or_else(|| new.partition.stream_time());
-        records += 1;
-        if records % PROGRESS_LINES == 0 {
-            report.progress(inputs.bytes_read(), new.raised.len() as u64);
+        Records::Topic(mut topic) => {
+            topic.warn_of_split_groups(config, &both.new.rules);
+            loop {
+                let progress = topic.read(|record| both.decide(record))?;
+                both.report.progress(both.records, both.new.raised.len() as u64);
+                match progress {
+                    Progress::More => {}
+                    Progress::PartitionEnd => both.end_partition(),
+                    Progress::End => break,
+                }
+            }
         }
-    })?;
-    old.finish();
-    new.finish();
-    report.clear();
+    }
+    both.report.clear();
     Ok(Replayed {
-        span: first.zip(new.partition.stream_time()),
-        old: old.raised,
-        new: new.raised,
-        old_rules: old.rules,
-        new_rules: new.rules,
-        records,
-        late,
-        no_events,
+        span: both.span,
+        old: both.old.raised,
+        new: both.new.raised,
+        old_rules: both.old.rules,
+        new_rules: both.new.rules,
+        records: both.records,
+        late: both.late,
+        no_events: both.no_events,
     })
+}
+
+/// Both rule sets at work on the same records.
+struct Both {
+    old: Side,
+    new: Side,
+    report: Report,
+    records: u64,
+    late: u64,
+    no_events: u64,
+    /// The event time of the partition's first record.
+    first: Option<Timestamp>,
+    /// Of the partitions before it.
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Both {
+    fn new(
+        (old, new): (Arc<RuleSet>, Arc<RuleSet>),
+        settings: &Settings,
+        places: &Arc<Places>,
+        report: Report,
+    ) -> Self {
+        let (old, new) = (Side::new(old, settings, places), Side::new(new, settings, places));
+        Self { old, new, report, records: 0, late: 0, no_events: 0, first: None, span: None }
+    }
+
+    fn decide(&mut self, record: &Record<'_>) {
+        self.old.decide(record);
+        match self.new.decide(record) {
+            Disposition::Accepted => {}
+            Disposition::Late => self.late += 1,
+            _ => self.no_events += 1,
+        }
+        self.first = self.first.or_else(|| self.new.partition.stream_time());
+        self.records += 1;
+    }
+
+    /// Nothing more comes of a partition; the next one begins with empty windows.
+    fn end_partition(&mut self) {
+        let own = self.first.take().zip(self.new.partition.stream_time());
+        self.span = match (self.span, own) {
+            (Some((first, newest)), Some((own_first, own_newest))) => {
+                Some((first.min(own_first), newest.max(own_newest)))
+            }
+            (before, own) => before.or(own),
+        };
+        self.old.end_partition();
+        self.new.end_partition();
+    }
 }
 
 impl Side {
@@ -127,9 +183,10 @@ impl Side {
         disposition
     }
 
-    fn finish(&mut self) {
+    fn end_partition(&mut self) {
         self.pipeline.finish(&mut self.partition, &mut self.outcome);
         self.keep();
+        self.partition = self.pipeline.partition(rand::random());
     }
 
     fn keep(&mut self) {
