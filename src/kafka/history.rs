@@ -11,6 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, Timestamp as RecordTime, TopicPartitionList};
 
@@ -117,7 +118,7 @@ impl History {
         match found.map(|found| (found.error(), found.partitions())) {
             Some((Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), _)) => Err(self.refused()),
             Some((None, partitions @ [_, ..])) => {
-                let mut numbers: Vec<i32> = partitions.iter().map(|partition| partition.id()).collect();
+                let mut numbers: Vec<i32> = partitions.iter().map(MetadataPartition::id).collect();
                 numbers.sort_unstable();
                 Ok(numbers)
             }

@@ -93,9 +93,18 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         if self.get(key).is_none() {
             let fault = Fault::new(Code::MissingKey, self.at, format!("{} has no \"{key}\"", self.name));
-            reporter.report(fault.hint_if_any(example(key).map(str::to_owned)));
+            reporter.report(match self.slip(key) {
+                Some(slip) => fault.hint(format!("write \"{key}\" instead of \"{slip}\"")),
+                None => fault.hint_if_any(example(key).map(str::to_owned)),
+            });
         }
         self.read(reporter, key, read)
+    }
+
+    /// The key that was probably meant to be one that is not there.
+    pub(crate) fn slip(&self, key: &str) -> Option<&'a str> {
+        let mut keys = self.entries.iter().map(|entry| entry.key.text.as_str());
+        keys.find(|other| near(other, [key], key.len().div_ceil(4)).is_some())
     }
 
     /// Reports every key that is not among those that have a meaning here.
@@ -123,6 +132,9 @@ fn example(key: &str) -> Option<&'static str> {
         "without" => "name the rules of which a match is missed, as in \"without: [ticket_opened]\"",
         "timespan" => "say how long the window is, as in \"timespan: 5m\"",
         "rule_files" => "name the rules to be tested, as in \"rule_files: [fan_out.yml]\"",
+        "tests" => "add \"tests:\" with a list of them, each with name, events and alerts",
+        "name" => "say what should happen, as in \"name: eight services alert once\"",
+        "events" => "say what happens, as in \"events: [{at: 0s, event: {event.action: login}}]\"",
         "at" => "say how long after the start of the test, as in \"at: 70s\"",
         "rule" => "name the rule that alerts, as in \"rule: fan_out\"",
         _ => return None,

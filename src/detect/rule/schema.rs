@@ -115,7 +115,7 @@ const OTHER_CLAIMS: [&str; 18] = [
 ];
 
 /// What people call a field of the event, by the last part of its name, where the nearest name would be another.
-const ALSO_CALLED: [(&str, &str); 24] = [
+const ALSO_CALLED: [(&str, &str); 25] = [
     ("account", "jwt.sub"),
     ("algorithm", "jwt.alg"),
     ("app", "jwt.client_id"),
@@ -139,6 +139,7 @@ const ALSO_CALLED: [(&str, &str); 24] = [
     ("user", "jwt.sub"),
     ("user_id", "jwt.sub"),
     ("user_name", "jwt.sub"),
+    ("userid", "jwt.sub"),
     ("username", "jwt.sub"),
 ];
 

@@ -71,9 +71,8 @@ fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], repor
     let condition = section.get("condition");
     if condition.is_none() {
         let fault = Fault::new(Code::MissingKey, section.at, format!("{} has no condition", section.name));
-        let meant = selections.iter().find(|selection| reader::near(&selection.name, ["condition"], 2).is_some());
-        reporter.report(fault.hint_if_any(match (meant, selections.first()) {
-            (Some(slip), _) => Some(format!("did you mean \"condition\" by \"{}\"?", slip.name)),
+        reporter.report(fault.hint_if_any(match (section.slip("condition"), selections.first()) {
+            (Some(slip), _) => Some(format!("write \"condition\" instead of \"{slip}\"")),
             (None, first) => first.map(|selection| format!("write \"condition: {}\"", selection.name)),
         }));
     }

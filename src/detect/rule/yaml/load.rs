@@ -20,7 +20,7 @@ const NODES_MAX: usize = 500_000;
 
 /// What is behind most syntax errors, which parsers tell in their own terms.
 fn syntax_hint(info: &str) -> &'static str {
-    if info.contains("tabs") {
+    if info.contains("tab") {
         "indent with spaces: YAML takes no tabs there"
     } else if info.contains("flow") {
         "inside { } and [ ] put quotes around a text that has any of { } [ ] , or \": \" in it, and close what is open"
