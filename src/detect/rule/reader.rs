@@ -231,9 +231,26 @@ pub(crate) fn span(node: &Node, key: &str) -> Result<Spanned<Span>, Fault> {
         Ok(value) => Ok(Spanned { value, at: node.at }),
         Err(error @ SpanError::NoUnit) => Err(fault(error, Code::TimespanWithoutUnit).hint(units_of(&text))),
         Err(error @ SpanError::TooLong) => Err(fault(error, Code::BadTimespan)),
-        Err(error @ SpanError::Malformed) => Err(fault(error, Code::BadTimespan)
-            .hint("write a whole number and one unit, as in \"90s\", \"5m\", \"1h\" or \"7d\"")),
+        Err(error @ SpanError::Malformed) => Err(fault(error, Code::BadTimespan).hint(in_words(&text).map_or_else(
+            || "write a whole number and one unit, as in \"90s\", \"5m\", \"1h\" or \"7d\"".to_owned(),
+            |span| format!("write \"{span}\""),
+        ))),
     }
+}
+
+/// The span that a number and a word say, as in `10 minutes` or `1w`.
+fn in_words(text: &str) -> Option<String> {
+    let (digits, word) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
+    let count: u64 = digits.parse().ok()?;
+    let (factor, unit) = match word.trim().to_ascii_lowercase().as_str() {
+        "s" | "sec" | "secs" | "second" | "seconds" => (1, 's'),
+        "m" | "min" | "mins" | "minute" | "minutes" => (1, 'm'),
+        "h" | "hr" | "hrs" | "hour" | "hours" => (1, 'h'),
+        "d" | "day" | "days" => (1, 'd'),
+        "w" | "week" | "weeks" => (7, 'd'),
+        _ => return None,
+    };
+    Some(format!("{}{unit}", count.checked_mul(factor)?))
 }
 
 /// A bare number was probably meant in minutes, as in other tools.
