@@ -19,7 +19,8 @@ const SPEED_ERROR_MAX_KM_H: f64 = 0.100_001;
 /// Runs a property over many cases, and panics with the smallest that breaks it.
 pub(crate) fn holds<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let cases = std::env::var("PROPTEST_CASES").map_or(CASES, |cases| cases.parse().expect("a number of cases"));
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let shrinks = std::env::var("PROPTEST_MAX_SHRINK_ITERS").map_or(20_000, |most| most.parse().expect("a number"));
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: shrinks, ..Config::default() };
     if let Err(failure) = TestRunner::new(config).run(strategy, property) {
         panic!("{failure}");
     }

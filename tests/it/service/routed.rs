@@ -12,6 +12,7 @@ use crate::support::kafka::{self, Broker, Received, Record};
 use crate::support::wait;
 
 const EVENTS: usize = 20_000;
+const PARTITIONS: usize = 6;
 const SUBJECTS: usize = 60;
 const ADDRESSES: usize = 25;
 /// Longer than the stream: how far each source is then decides nothing, and the order of arrival everything.
@@ -158,31 +159,47 @@ fn committed(deployment: &Deployment<'_>) -> usize {
     usize::try_from(committed).expect("offsets are counts")
 }
 
+/// One instance is frozen until the others have all partitions, of the sources and of the matches, and then wakes.
+fn sleep_through_a_takeover(instances: &mut [Instance]) {
+    let (sleeper, others) = instances.split_first_mut().expect("there are instances");
+    sleeper.running.freeze();
+    wait::until("the others to take over its partitions", PATIENCE, || {
+        let owned: usize = others.iter().map(|other| other.metrics().of("tokenwatch_consumer_lag").count()).sum();
+        if owned == 2 * PARTITIONS { Ok(()) } else { Err(format!("{owned} partitions")) }
+    });
+    sleeper.running.wake();
+}
+
 #[test]
-fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_are_killed() {
-    const KILLS: usize = 4;
+fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_are_killed_and_freeze() {
+    const TROUBLES: usize = 4;
+    const SLEEPS_AT: usize = 2;
     let Some(broker) = kafka::shared() else { return };
     let deployment = deployment(broker);
     let events = events();
     let mut instances: Vec<Instance> = (0..3).map(|_| deployment.start()).collect();
     let mut produced = 0;
-    for (step, chunk) in events.chunks(EVENTS.div_ceil(KILLS + 1)).enumerate() {
+    for (step, chunk) in events.chunks(EVENTS.div_ceil(TROUBLES + 1)).enumerate() {
         deployment.produce(records(&events).skip(produced).take(chunk.len()));
         let target = produced + scattered(step + 5, chunk.len());
         produced += chunk.len();
-        if step == KILLS {
+        if step == TROUBLES {
             break;
         }
         wait::until("the routers to get on", PATIENCE, || {
             let committed = committed(&deployment);
             if committed >= target { Ok(()) } else { Err(format!("{committed} of {target}")) }
         });
+        if step == SLEEPS_AT {
+            sleep_through_a_takeover(&mut instances);
+            continue;
+        }
         let mut killed = std::mem::replace(&mut instances[step % 3], deployment.start());
         killed.running.kill();
         drop(killed);
     }
     assert_exact(&deployment, &events);
-    for mut instance in instances {
+    for instance in instances {
         let emptied = instance.running.stderr().lines().filter(|line| line.contains("windows begin empty")).count();
         assert_eq!(emptied, 0, "what was saved is of use: {}", instance.running.stderr());
         instance.stop();
