@@ -8,7 +8,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -92,7 +91,7 @@ impl Encoder {
             "offset": offset,
         });
         let mut payload = Vec::with_capacity(512);
-        write!(payload, "{{\"@match\":{head}").expect("memory takes everything");
+        payload.extend_from_slice(format!("{{\"@match\":{head}").as_bytes());
         let mut needs: SmallVec<[Slot; 16]> = SmallVec::new();
         for (rule, _) in &routed.readers {
             needs.extend(self.routes.needs(*rule).iter().copied());
