@@ -5,6 +5,7 @@ mod crashes;
 pub mod deployment;
 mod everything;
 mod expected;
+mod faults;
 mod keys;
 mod obstacles;
 mod rebalance;
