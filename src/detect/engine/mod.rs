@@ -103,6 +103,7 @@ impl Engine {
             self.decide(&rules, state, event, outcome);
             self.firings.finish(outcome);
         }
+        state.bound(&rules.rules, (&self.settings.limits, self.settings.lateness), outcome);
         if late {
             outcome.late += 1;
             return Lateness::Late;
