@@ -8,6 +8,7 @@ mod expected;
 mod faults;
 mod keys;
 mod obstacles;
+mod pressure;
 mod rebalance;
 mod reload;
 mod shadow;

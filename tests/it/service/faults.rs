@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use super::crashes::{assert_same, deployment, events, records, undisturbed};
 use super::deployment::{Deployment, Instance, PATIENCE};
 use super::storm::{ended, number};
-use crate::support::kafka::{self, Broker, Options};
+use crate::support::kafka::{self, Broker, Operation, Options};
 use crate::support::wait;
 
 /// These keep their transactional ids, so that somebody else can take them; the third is a stranger.
@@ -50,7 +50,9 @@ impl Storm<'_> {
     fn endure(&mut self, millis: Range<u64>) {
         let pause = Duration::from_millis(self.random.random_range(millis));
         let ended = wait::try_until(pause, || ended(&mut self.instances).ok_or_else(String::new));
-        assert_eq!(ended, Err(String::new()), "instances end when they are asked to, and not before");
+        if let Ok(ended) = ended {
+            panic!("instances end when they are asked to, and not before: {ended}");
+        }
     }
 
     fn sum(&self, metric: &str, labels: &[(&str, &str)]) -> f64 {
@@ -140,6 +142,7 @@ fn weather(events_count: usize, times: usize) {
     faults.shuffle(&mut storm.random);
     let mut chunks = events.chunks(events.len().div_ceil(faults.len() + 1));
     for fault in faults {
+        storm.endure(0..1);
         let before = storm.sum("tokenwatch_records_total", &[]);
         let chunk = chunks.next().unwrap_or_default();
         let (first, rest) = chunk.split_at(chunk.len() * 3 / 4);
@@ -171,4 +174,55 @@ fn what_brokers_and_networks_do_loses_nothing_and_repeats_nothing() {
 #[ignore = "takes a quarter of an hour; TOKENWATCH_FAULTS_EVENTS and TOKENWATCH_FAULTS_TIMES make it shorter or longer"]
 fn the_same_holds_for_hours_of_it() {
     weather(number("TOKENWATCH_FAULTS_EVENTS", 1_000_000), number("TOKENWATCH_FAULTS_TIMES", 20));
+}
+
+/// The right to write alerts goes in the middle of everything, and comes back.
+#[test]
+fn a_right_that_is_withdrawn_and_given_back_costs_an_exit_and_no_alert() {
+    let Some(broker) = kafka::private(&Options::default().user("watch", "right").authorizer()) else { return };
+    let deployment = deployment(&broker)
+        .property("security.protocol", "SASL_PLAINTEXT")
+        .property("sasl.mechanism", "SCRAM-SHA-256")
+        .property("sasl.username", "watch")
+        .property("sasl.password", "right");
+    let events = events(60_000);
+    let expected = undisturbed(&deployment, &events);
+    let (first, rest) = events.split_at(events.len() / 2);
+    let instance = deployment.start();
+    deployment.produce(records(first));
+    deployment.wait_for_alerts(1);
+    broker.allow_only("watch", Operation::Read, &deployment.alerts);
+    deployment.produce(records(rest));
+    let finished = instance.running.wait(PATIENCE).expect_code(3);
+    let last = finished.stderr().split("error: ").last().unwrap_or_default();
+    for word in ["kafka.alerts_topic: the brokers refuse writes", &deployment.alerts, "hint: allow the operation Write"]
+    {
+        assert!(last.contains(word), "{word:?} is not in: {last}");
+    }
+    broker.allow_only("watch", Operation::Write, &deployment.alerts);
+    let instance = deployment.start();
+    deployment.wait_until_all_is_committed();
+    instance.stop();
+    assert_same(&deployment, &expected);
+}
+
+/// What is too large in company is sent alone while records flow.
+#[test]
+fn alerts_too_large_for_their_topic_are_written_once_all_the_same() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::without_outputs(broker, 1, 6).property("compression.type", "none");
+    for topic in [&deployment.alerts, &deployment.dead_letters] {
+        broker.create_topic(topic, 1, &[("max.message.bytes", "5000")]);
+    }
+    let events = events(60_000);
+    let expected = undisturbed(&deployment, &events);
+    let instance = deployment.start();
+    for chunk in events.chunks(5_000) {
+        deployment.produce(records(chunk));
+    }
+    deployment.wait_until_all_is_committed();
+    assert!(instance.metrics().sum("tokenwatch_transaction_failures_total", &[("result", "aborted")]) > 0.0);
+    let finished = instance.stop();
+    assert!(finished.stderr().contains("too large, trying again alone or smaller"), "{}", finished.stderr());
+    assert_same(&deployment, &expected);
 }

@@ -58,6 +58,6 @@ fn a_hundred_kills_lose_nothing_and_repeat_nothing() {
 pub(super) fn ended(instances: &mut [Instance]) -> Option<String> {
     instances.iter_mut().enumerate().find_map(|(number, instance)| {
         let status = instance.running.exit_status()?;
-        Some(format!("{number}: {status}"))
+        Some(format!("{number}: {status}\n{}", instance.running.stderr()))
     })
 }
