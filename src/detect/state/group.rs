@@ -131,7 +131,7 @@ impl Group {
 
     /// Makes a dormant group ready to be touched. Returns what it takes before and after.
     pub(in crate::detect) fn wake(&mut self, rules: &[Rule], hasher: &ValueHasher) -> (Size, Size) {
-        let Held::Dormant(dormant) = &self.held else { return Default::default() };
+        let Held::Dormant(dormant) = &self.held else { return (Size::default(), Size::default()) };
         let states = dormant.states(rules, hasher);
         let before = self.bytes();
         self.held = Held::Awake(states);

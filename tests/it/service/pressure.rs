@@ -61,7 +61,7 @@ fn a_flooded_partition_does_not_starve_the_others() {
     const RECORD_BYTES: usize = 8 * 1024;
     const FLOOD: usize = 20_000;
     /// The queue (16 MiB), an answer of the broker (16 MiB), one that is being read, and as much to spare.
-    const AHEAD_MAX: i64 = (64 << 20) / (RECORD_BYTES as i64);
+    const AHEAD_MAX: i64 = (64 << 20) / (8 * 1024);
     let Some(broker) = kafka::shared() else { return };
     let deployment = Deployment::new(broker, 1, 2).property("fetch.queue.backoff.ms", "1");
     let padding = "x".repeat(RECORD_BYTES);
