@@ -84,7 +84,7 @@ fn the_environment_wins_over_the_file_and_is_typed() {
 #[test]
 fn unknown_keys_name_the_nearest_known_one() {
     let text = "gorups = 1\n[kafka]\ntopcis = [\"a\"]\nallowed_lateness = \"1m\"\n[limits]\nzebra = 1\n[tiem]\nx = 1\n";
-    let limits = "event_bytes, event_depth, groups, groups_per_match, label_bytes, set_values, waiting, window_entries";
+    let limits = "event_bytes, event_depth, groups, groups_per_match, label_bytes, set_values, state_bytes, waiting, window_entries";
     assert_eq!(
         problems(text, &[("TOKENWATCH_LOG__LEVLE", "info")]),
         [

@@ -23,6 +23,9 @@ pub struct Limits {
     pub waiting: usize,
     /// Groups that one match may count in when its group-by values are lists.
     pub groups_per_match: usize,
+    /// Bytes held per partition, over all groups and what waits in them, counted as if every group were awake; the group
+    /// with the stalest newest match goes first.
+    pub state_bytes: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             label_bytes: 512,
             waiting: 100_000,
             groups_per_match: 16,
+            state_bytes: 4 << 30,
         }
     }
 }
@@ -59,11 +63,13 @@ pub enum Limit {
     Waiting,
     /// A match had more group tuples than are counted.
     GroupsPerMatch,
+    /// A group was evicted because all of them took too much.
+    StateBytes,
 }
 
 impl Limit {
     /// Every limit, in label order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EventBytes,
         Self::EventDepth,
         Self::Groups,
@@ -72,6 +78,7 @@ impl Limit {
         Self::LabelBytes,
         Self::Waiting,
         Self::GroupsPerMatch,
+        Self::StateBytes,
     ];
 
     /// Its name in the configuration and as a metric label.
@@ -86,6 +93,7 @@ impl Limit {
             Self::LabelBytes => "label_bytes",
             Self::Waiting => "waiting",
             Self::GroupsPerMatch => "groups_per_match",
+            Self::StateBytes => "state_bytes",
         }
     }
 }

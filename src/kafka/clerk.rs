@@ -61,7 +61,7 @@ fn work(producer: &Client, tasks: &Receiver<Task>) {
                 Err(Obstacle::Abort(why)) => abort(producer, Some(&why)),
                 Err(Obstacle::Broken(why)) => broken(&why),
             },
-            Task::Abort => abort(producer, None),
+            Task::Abort => abort(producer, failure(producer).as_ref()),
         });
     }
 }
@@ -93,6 +93,11 @@ fn commit(producer: &Client, offsets: &TopicPartitionList, member: &ConsumerGrou
         error if requires_abort(&error) => Obstacle::Abort(error),
         error => Obstacle::Broken(error),
     })
+}
+
+/// Why the open transaction has failed, if it has. Whoever asks for another one meanwhile is told, and no broker is asked.
+fn failure(producer: &Client) -> Option<KafkaError> {
+    producer.begin_transaction().err().filter(|error| requires_abort(error) || is_fatal(error))
 }
 
 fn abort(producer: &Client, cause: Option<&KafkaError>) -> Event {

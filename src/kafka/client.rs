@@ -44,6 +44,10 @@ pub(super) fn consumer(settings: &KafkaSettings, worker: usize) -> ClientConfig 
         // The default of a second starves a consumer that is faster than the fetch queue is long.
         ("fetch.queue.backoff.ms", "5"),
         ("queued.min.messages", "500000"),
+        // One queue holds what is fetched of all partitions, in order: a flood in one delays the others by what fits.
+        // An answer of a broker may come on top.
+        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "16777216"),
     ];
     let mut config = common(settings, &defaults);
     if settings.group_protocol == GroupProtocol::Classic {

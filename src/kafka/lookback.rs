@@ -26,7 +26,8 @@ use super::transport::incoming;
 pub(super) struct Reader {
     config: ClientConfig,
     state_topic: String,
-    /// Sees transactions that are not over, too; made when it is first needed.
+    /// Sees transactions that are not over, too; made when it is needed, and again after it failed: it asks the leaders
+    /// that it knows, which may be gone.
     observer: Option<Arc<BaseConsumer<Quiet>>>,
     reading: Option<Reading>,
 }
@@ -38,7 +39,12 @@ struct Reading {
     awaited: Option<(StableEnd, TopicPartitionList)>,
     /// The offset at which the stretch ends before the partition does.
     until: Option<i64>,
+    /// The partition's number.
+    number: i32,
 }
+
+/// How long a question about the topic may take, which the worker waits for.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// That a partition ends is an answer here, not an error for the log.
 struct Quiet;
@@ -90,7 +96,7 @@ impl Reader {
             // The group has read these records as committed ones, so everything here is decided.
             consumer.assign(&list).map_err(|error| passing(&error))?;
         }
-        self.reading = Some(Reading { consumer, awaited, until });
+        self.reading = Some(Reading { consumer, awaited, until, number });
         Ok(())
     }
 
@@ -115,10 +121,10 @@ impl Reader {
             match end.has_come() {
                 Ok(false) => return Ok(LookBack::More),
                 Ok(true) => reading.consumer.assign(list).map_err(|error| passing(&error))?,
-                Err(error) if error::code(&error) == Code::UnknownPartition => {
-                    return Err(Hindrance::Lasting(state_topic::lacks_partition(&self.state_topic)));
+                Err(error) => {
+                    self.observer = None;
+                    return Err(reading.state_not_read(&self.state_topic, &error));
                 }
-                Err(error) => return Err(passing(&error)),
             }
             reading.awaited = None;
         }
@@ -132,8 +138,8 @@ impl Reader {
                     is_at_end(record.offset() + 1)
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => true,
-                Some(Err(error)) if error::code(&error) == Code::UnknownPartition && reading.until.is_none() => {
-                    return Err(Hindrance::Lasting(state_topic::lacks_partition(&self.state_topic)));
+                Some(Err(error)) if reading.until.is_none() => {
+                    return Err(reading.state_not_read(&self.state_topic, &error));
                 }
                 Some(Err(error)) => return Err(passing(&error)),
             };
@@ -143,6 +149,27 @@ impl Reader {
             }
         }
         Ok(LookBack::More)
+    }
+}
+
+impl Reading {
+    /// What was saved cannot be read. A client may not know of a partition while its leader changes; only if the brokers
+    /// say so themselves is it not there.
+    fn state_not_read(&self, topic: &str, error: &KafkaError) -> Hindrance {
+        if error::code(error) != Code::UnknownPartition {
+            return passing(error);
+        }
+        let metadata = match self.consumer.fetch_metadata(Some(topic), ANSWER_MAX) {
+            Ok(metadata) => metadata,
+            Err(error) => return passing(&error),
+        };
+        let known = metadata.topics().iter().find(|known| known.name() == topic && known.error().is_none());
+        let is_there =
+            |id: i32| known.is_some_and(|known| known.partitions().iter().any(|partition| partition.id() == id));
+        if is_there(0) && !is_there(self.number) {
+            return Hindrance::Lasting(state_topic::lacks_partition(topic));
+        }
+        passing(error)
     }
 }
 

@@ -88,8 +88,8 @@ impl Writer {
             );
         }
         self.producer.send(record).map_err(|(error, _)| match error::code(&error) {
-            // Not of this record: the transaction has failed already, and says so when it is ended.
-            Code::Fatal | Code::Fenced | Code::State | Code::PurgeQueue => Undelivered::Retry(error.to_string()),
+            // Not of this record: the transaction has failed already, and says why when it is ended.
+            Code::Fatal | Code::Fenced | Code::State | Code::PurgeQueue => Undelivered::Doomed(error.to_string()),
             code => error::not_delivered(code, outgoing.destination, topic),
         })
     }

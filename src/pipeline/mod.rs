@@ -345,4 +345,10 @@ impl Partition {
     pub const fn state_bytes(&self) -> usize {
         self.state.bytes()
     }
+
+    /// What is held weighs towards `limits.state_bytes`; the same wherever and however often it was restored.
+    #[must_use]
+    pub const fn state_weight(&self) -> usize {
+        self.state.weight()
+    }
 }

@@ -131,6 +131,8 @@ pub enum Undelivered {
     Retry(String),
     /// Send it again alone, then smaller.
     TooLarge(String),
+    /// Abort: its transaction has failed already, and takes nothing more.
+    Doomed(String),
     /// Stop: it will not be written as things stand.
     Refused(Failure),
 }

@@ -126,6 +126,7 @@ pub struct Metrics {
     alert_latency: Histogram,
     commit: Histogram,
     restore: Histogram,
+    partitions_waiting: IntGauge,
     restore_records: IntCounterVec,
     state_records: IntCounter,
     transaction_failures: IntCounterVec,
@@ -176,6 +177,10 @@ impl Metrics {
             restore: register(
                 &registry,
                 histogram(names::RESTORE, "Seconds from an assignment to complete state", &RESTORE_BUCKETS),
+            ),
+            partitions_waiting: register(
+                &registry,
+                IntGauge::new(names::PARTITIONS_WAITING, "Partitions assigned and not read yet"),
             ),
             restore_records: counter_vec(
                 &registry,
@@ -260,6 +265,11 @@ impl Metrics {
     /// The state of a partition was complete this long after its assignment.
     pub fn observe_restore(&self, took: Duration) {
         self.restore.observe(took.as_secs_f64());
+    }
+
+    /// So many more partitions of a worker wait to be read, or fewer.
+    pub fn add_partitions_waiting(&self, more: i64) {
+        self.partitions_waiting.add(more);
     }
 
     /// So many records were read back while a partition is restored.

@@ -40,6 +40,8 @@ pub const ALERT_LATENCY: &str = "tokenwatch_alert_latency_seconds";
 pub const COMMIT: &str = "tokenwatch_commit_seconds";
 /// Seconds from the assignment of a partition to its state being complete.
 pub const RESTORE: &str = "tokenwatch_restore_seconds";
+/// Partitions that are this process's and not read yet, because they are restored or cannot be begun.
+pub const PARTITIONS_WAITING: &str = "tokenwatch_partitions_waiting";
 /// Records read back to restore partitions, by `kind`: `state` for what was saved, `replayed` for records decided again.
 pub const RESTORE_RECORDS: &str = "tokenwatch_restore_records_total";
 /// Records of the state topic written and committed.
@@ -75,6 +77,7 @@ pub const ALL: [&str; 26] = [
     ALERT_LATENCY,
     COMMIT,
     RESTORE,
+    PARTITIONS_WAITING,
     RESTORE_RECORDS,
     STATE_RECORDS,
     TRANSACTION_FAILURES,

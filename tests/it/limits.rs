@@ -97,6 +97,25 @@ tokenwatch: {suppress: 1h}
 }
 
 #[test]
+fn the_stalest_groups_make_room_where_all_take_too_much_and_their_suppressions_stay() {
+    let rule = "
+title: Two
+correlation: {type: event_count, rules: [hit], group-by: [jwt.sub], timespan: 10s, condition: {gte: 2}}
+tokenwatch: {suppress: 1h}
+";
+    let sub = |at_s: i64, name: &str| (at_s, json!({"jwt.sub": name}));
+    let events = [sub(100, "ann"), sub(101, "ann"), sub(102, "bob"), sub(103, "eve"), sub(104, "ann"), sub(105, "ann")];
+    let evictions = |state_bytes| {
+        let (alerts, hits) = run(rule, Limits { state_bytes, ..Limits::default() }, &events);
+        assert_eq!(alerts.len(), 1, "with {state_bytes} bytes: {alerts:#?}");
+        hits.get("state_bytes").copied().unwrap_or(0)
+    };
+    let by_limit: Vec<_> = (500..4_000).step_by(50).map(evictions).collect();
+    assert!(by_limit.is_sorted_by(|more, fewer| more >= fewer), "{by_limit:?}");
+    assert!(by_limit[0] >= 2 && by_limit.last() == Some(&0), "{by_limit:?}");
+}
+
+#[test]
 fn eviction_goes_by_staleness_then_by_key() {
     let sub = |at_s: i64, name: &str| (at_s, json!({"jwt.sub": name}));
     // Of a and b, equally stale, a goes: a's second match finds nothing to add to, b's does.

@@ -149,10 +149,15 @@ pub fn cases() -> impl Strategy<Value = Case> {
 /// Limits that streams of some dozen events hit, or some of them.
 pub fn tight_limits() -> impl Strategy<Value = (Limits, usize)> {
     let tight = |few: &[usize]| select([few, &[1 << 20]].concat());
-    let limits = (tight(&[1, 2, 3, 5]), tight(&[1, 2, 3, 8]), tight(&[1, 2, 3]), tight(&[1, 2]), tight(&[2, 3]));
-    (limits, select(vec![0, 1, 3, 20])).prop_map(|((groups, window_entries, set_values, waiting, bytes), evidence)| {
-        let label_bytes = bytes.min(512);
-        (Limits { groups, window_entries, set_values, waiting, label_bytes, ..Limits::default() }, evidence)
+    let counts = (tight(&[1, 2, 3, 5]), tight(&[1, 2, 3, 8]), tight(&[1, 2, 3]), tight(&[1, 2]));
+    // A group of one rule and one match weighs some 600 bytes.
+    let bytes = (tight(&[2, 3]), tight(&[100, 1_000, 2_000, 4_000]));
+    (counts, bytes, select(vec![0, 1, 3, 20])).prop_map(|(counts, (label_bytes, state_bytes), evidence)| {
+        let (groups, window_entries, set_values, waiting) = counts;
+        let label_bytes = label_bytes.min(512);
+        let limits =
+            Limits { groups, window_entries, set_values, waiting, label_bytes, state_bytes, ..Limits::default() };
+        (limits, evidence)
     })
 }
 

@@ -108,6 +108,7 @@ impl Engine {
             self.decide(&rules, state, event, outcome);
             self.firings.finish(outcome);
         }
+        state.bound(&rules.rules, (&self.settings.limits, self.settings.lateness), outcome);
         count(late, outcome)
     }
 

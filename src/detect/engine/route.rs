@@ -143,6 +143,7 @@ impl Engine {
         }
         self.decide(&rules, state, arriving.event, outcome);
         self.firings.finish(outcome);
+        state.bound(&rules.rules, (&self.settings.limits, self.settings.lateness), outcome);
         count(late, outcome)
     }
 

@@ -12,8 +12,8 @@ use crate::detect::observation::Fate;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::{Logic, RuleSet};
 use crate::detect::state::{
-    Arrival, Arrived, Frame, Group, GroupKey, PartitionState, Reading, RuleState, Sighting, Sources, Waiting, Window,
-    wait,
+    Arrival, Arrived, Frame, Group, GroupKey, PartitionState, Reading, RuleState, Sighting, Size, Sources, Waiting,
+    Window, wait,
 };
 use crate::detect::time::Timestamp;
 use crate::detect::value::Value;
@@ -88,8 +88,8 @@ struct Visit<'a, 'e, 'o> {
     hasher: ValueHasher,
 }
 
-/// Bytes that a group held before and after a match.
-type Resize = (usize, usize);
+/// What a group held before and after a match.
+type Resize = (Size, Size);
 
 impl Engine {
     /// A match arrives at rules that take the same groups from it.
@@ -137,7 +137,7 @@ impl Engine {
         let (horizon, waits_end, hasher) =
             (state.horizon(settings.lateness), state.waits_end(), state.hasher().clone());
         let visit = Visit { rules, plan, settings, subject, key, horizon, waits_end, hasher };
-        let mut woken = (0, 0);
+        let mut woken = Resize::default();
         let (resize, changed) = if let Some(mut group) = state.find_group(key) {
             woken = group.wake(&rules.rules, state.hasher());
             visit.take(group, readers, state.sources(), firings, outcome)
@@ -214,16 +214,18 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
         firings: &mut Firings,
         outcome: &mut Outcome,
     ) -> Resize {
-        let (mut bytes_before, mut bytes_after) = (group.own_bytes(), 0);
+        let mut size_before = Size { bytes: group.own_bytes(), weight: 0 };
+        let mut size_after = Size::default();
         for reader in readers {
             let (before, after) = self.step(group, *reader, sources, firings, outcome);
-            bytes_before += before;
-            bytes_after += after;
+            size_before += before;
+            size_after += after;
         }
-        (bytes_before, bytes_after + group.own_bytes())
+        size_after.bytes += group.own_bytes();
+        (size_before, size_after)
     }
 
-    /// One rule takes the match. Returns the heap bytes of what it holds about the group, before and after.
+    /// One rule takes the match. Returns what it holds about the group, its own bytes excluded, before and after.
     fn step(
         &self,
         group: &mut Group,
@@ -236,7 +238,7 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
         let rule = &self.rules.rules[index];
         let Some(read) = Read::of(&rule.logic, subject, limits, outcome) else {
             self.noted((index, labels), Fate::LacksField).write(Reading::default(), None, outcome);
-            return (0, 0);
+            return Resize::default();
         };
         let (state, before) = group.state(index, rule, firings.forgets(index, self.key).then_some(horizon));
         // Firings of rules that wait arrive later than any event may.

@@ -1,4 +1,4 @@
-//! Which group goes when a partition holds as many as it may.
+//! Which group goes when a partition holds as many as it may, or as much.
 //!
 //! The stalest by newest match time, ties by key. The order is only built once the limit is reached, and brought up to
 //! date lazily: a group stands in it under the newest match time that it had when it was last looked at.
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use dashmap::DashMap;
 
+use crate::detect::limits::Limits;
 use crate::detect::rule::Rule;
 use crate::detect::time::Timestamp;
 use crate::detect::window::ValueHasher;
@@ -15,6 +16,7 @@ use crate::detect::window::ValueHasher;
 use super::group::Group;
 use super::key::GroupKey;
 use super::suppression::AlertMemory;
+use super::weight::remains_weight;
 
 /// Below this many places an order is never too long.
 const ORDER_MIN: usize = 64;
@@ -25,6 +27,26 @@ pub(super) struct Evictions {
     order: Option<BinaryHeap<Reverse<(Timestamp, GroupKey)>>>,
     /// Running suppressions of evicted groups, so that an alert does not repeat.
     suppressions: BTreeMap<GroupKey, Vec<(u16, AlertMemory)>>,
+    /// Of the suppressions, towards `limits.state_bytes`.
+    weight: usize,
+}
+
+/// How much evicted groups may leave behind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RemainsMax {
+    pub(super) groups: usize,
+    /// Towards `limits.state_bytes`; well below it, or there would be no room for groups.
+    pub(super) weight: usize,
+}
+
+impl RemainsMax {
+    /// The bounds that follow from the limits.
+    pub(super) const fn of(limits: &Limits) -> Self {
+        Self { groups: limits.groups, weight: limits.state_bytes / 2 }
+    }
+
+    /// No bounds: what was within them once is restored.
+    pub(super) const NONE: Self = Self { groups: usize::MAX, weight: usize::MAX };
 }
 
 impl Evictions {
@@ -58,18 +80,28 @@ impl Evictions {
         self.suppressions.iter().map(|(key, memories)| (key, memories.as_slice()))
     }
 
-    /// Keeps an evicted group's running suppressions, at most `groups_max` groups of them.
-    /// Returns the group that makes room for it, if one must.
+    /// Keeps an evicted group's running suppressions; `dropped` hears of each group that must make room for it.
     pub(super) fn remember(
         &mut self,
         key: GroupKey,
         memories: Vec<(u16, AlertMemory)>,
-        groups_max: usize,
-    ) -> Option<GroupKey> {
+        max: RemainsMax,
+        mut dropped: impl FnMut(GroupKey),
+    ) {
         if !memories.is_empty() {
+            self.weight += remains_weight(&key, &memories);
             self.suppressions.insert(key, memories);
         }
-        if self.suppressions.len() > groups_max { self.suppressions.pop_first().map(|(key, _)| key) } else { None }
+        while self.suppressions.len() > max.groups || self.weight > max.weight {
+            let Some((key, memories)) = self.suppressions.pop_first() else { break };
+            self.weight -= remains_weight(&key, &memories);
+            dropped(key);
+        }
+    }
+
+    /// What evicted groups left behind, towards `limits.state_bytes`.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
     }
 
     /// What an evicted group left behind.
@@ -79,17 +111,25 @@ impl Evictions {
 
     /// Takes back what an evicted group left behind.
     pub(super) fn recall(&mut self, key: &GroupKey) -> Vec<(u16, AlertMemory)> {
-        self.suppressions.remove(key).unwrap_or_default()
+        let memories = self.suppressions.remove(key).unwrap_or_default();
+        if !memories.is_empty() {
+            self.weight -= remains_weight(key, &memories);
+        }
+        memories
     }
 
     /// Forgets the suppressions that have ended by `horizon`; tells of each group that leaves nothing any more.
     pub(super) fn forget_ended(&mut self, horizon: Timestamp, rules: &[Rule], mut gone: impl FnMut(&GroupKey)) {
-        self.suppressions.retain(|key, memories| {
+        let Self { suppressions, weight, .. } = self;
+        suppressions.retain(|key, memories| {
+            *weight -= remains_weight(key, memories);
             memories.retain(|(rule, memory)| memory.ends(rules[usize::from(*rule)].suppress) >= horizon);
             if memories.is_empty() {
                 gone(key);
+                return false;
             }
-            !memories.is_empty()
+            *weight += remains_weight(key, memories);
+            true
         });
     }
 }
@@ -97,7 +137,6 @@ impl Evictions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::limits::Limits;
     use crate::detect::outcome::Outcome;
     use crate::detect::rule::{Options, compile};
     use crate::detect::state::PartitionState;

@@ -232,6 +232,11 @@ impl EvidenceRing {
         shown.into_iter().map(|held| held.evidence(sources)).collect()
     }
 
+    /// Bytes of the matches held, whatever the room for them.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        self.newest.len() * size_of::<Sighting>() + self.text_bytes
+    }
+
     /// Bytes on the heap, the texts of unusual ids included.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         self.newest.capacity() * size_of::<Sighting>() + self.text_bytes

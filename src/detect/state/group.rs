@@ -12,6 +12,7 @@ use super::evidence::EvidenceRing;
 use super::snapshot::Dormant;
 use super::suppression::AlertMemory;
 use super::waiting::wait;
+use super::weight::Size;
 use super::wheel::{WheelStep, step_of};
 use super::window::Window;
 
@@ -56,30 +57,30 @@ pub(in crate::detect) struct RuleState {
 
 impl Group {
     /// What `rule` holds; new if it has not seen this group, or if it has forgotten it by `horizon` (T - L), where one is
-    /// given. Also the bytes that it held on the heap before.
+    /// given. Also what it held before: bytes on the heap, and its weight.
     pub(in crate::detect) fn state(
         &mut self,
         index: usize,
         rule: &Rule,
         horizon: Option<Timestamp>,
-    ) -> (&mut RuleState, usize) {
+    ) -> (&mut RuleState, Size) {
         let rules = self.awake_states();
         match position(rules, index) {
             Ok(at) => {
                 let state = &mut rules[at];
-                let bytes = state.bytes as usize;
+                let size = Size { bytes: state.bytes as usize, weight: state.weight() };
                 if horizon.is_some_and(|horizon| state.is_forgotten(rule, horizon)) {
                     // A firing can be older than what was forgotten. The newest time stays all the same: it is past its
                     // use here, and the order of eviction relies on its never going back.
                     *state = RuleState { newest: state.newest, ..RuleState::new(index, rule) };
                 }
-                (state, bytes)
+                (state, size)
             }
             Err(at) => {
                 // A rule sees a group for the first time once, and there are many groups: no room to spare.
                 rules.reserve_exact(1);
                 rules.insert(at, RuleState::new(index, rule));
-                (&mut rules[at], 0)
+                (&mut rules[at], Size::default())
             }
         }
     }
@@ -128,13 +129,14 @@ impl Group {
         self.states().iter().filter(runs).map(|state| (state.rule, state.memory)).collect()
     }
 
-    /// Makes a dormant group ready to be touched. Returns its bytes before and after.
-    pub(in crate::detect) fn wake(&mut self, rules: &[Rule], hasher: &ValueHasher) -> (usize, usize) {
-        let Held::Dormant(dormant) = &self.held else { return (0, 0) };
+    /// Makes a dormant group ready to be touched. Returns what it takes before and after.
+    pub(in crate::detect) fn wake(&mut self, rules: &[Rule], hasher: &ValueHasher) -> (Size, Size) {
+        let Held::Dormant(dormant) = &self.held else { return (Size::default(), Size::default()) };
         let states = dormant.states(rules, hasher);
         let before = self.bytes();
         self.held = Held::Awake(states);
-        (before, self.bytes())
+        // It weighs what it weighed.
+        (Size { bytes: before, weight: 0 }, Size { bytes: self.bytes(), weight: 0 })
     }
 
     /// The group as it is when it is awake.
@@ -148,7 +150,8 @@ impl Group {
     /// Lies down.
     pub(in crate::detect) fn rest(&mut self, rules: &[Rule]) {
         if let Held::Awake(states) = &self.held {
-            self.held = Held::Dormant(Dormant::new(states, self.newest(), self.remembered_until(rules)));
+            let times = (self.newest(), self.remembered_until(rules));
+            self.held = Held::Dormant(Dormant::new(states, times, self.weight()));
         }
     }
 
@@ -213,6 +216,14 @@ impl Group {
         self.changed = false;
     }
 
+    /// What its rules hold, towards `limits.state_bytes`; the same whether it lies dormant or not.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        match &self.held {
+            Held::Awake(states) => states.iter().map(RuleState::weight).sum(),
+            Held::Dormant(dormant) => dormant.weight(),
+        }
+    }
+
     /// Bytes of this entry without what its rules hold on the heap while it is awake.
     pub(in crate::detect) fn own_bytes(&self) -> usize {
         let held = match &self.held {
@@ -275,10 +286,10 @@ impl RuleState {
         horizon > self.remembered_until(rule)
     }
 
-    /// Counts the bytes on the heap anew.
-    pub(in crate::detect) fn count_bytes(&mut self) -> usize {
+    /// Counts the bytes on the heap anew; they and the weight.
+    pub(in crate::detect) fn count_bytes(&mut self) -> Size {
         let bytes = self.window.heap_bytes() + self.evidence.heap_bytes();
         self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        bytes
+        Size { bytes, weight: self.weight() }
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod key;
 mod snapshot;
 mod suppression;
 mod waiting;
+mod weight;
 mod wheel;
 mod window;
 
@@ -27,13 +28,15 @@ use super::time::{Span, Timestamp};
 use super::window::ValueHasher;
 
 use changes::Changes;
-use eviction::Evictions;
+use eviction::{Evictions, RemainsMax};
 pub(super) use evidence::{Sighting, Sources};
 pub(super) use group::{Group, RuleState};
 pub(super) use key::GroupKey;
 pub use snapshot::{Delta, SnapshotError, StreamTime};
 use waiting::WaitingRoom;
 pub(super) use waiting::{Waiting, wait};
+pub(super) use weight::Size;
+use weight::place_weight;
 use wheel::{Wheel, WheelStep, start_of, step_of};
 pub(super) use window::{Arrival, Arrived, Frame, Reading, Window, labels_with};
 
@@ -51,7 +54,8 @@ pub struct PartitionState {
     waits_end: Timestamp,
     /// How many events have arrived, and waits ended.
     arrivals: u64,
-    bytes: usize,
+    /// Of all groups.
+    size: Size,
     changes: Changes,
 }
 
@@ -71,7 +75,7 @@ impl PartitionState {
             waiting: WaitingRoom::default(),
             waits_end: Timestamp::BEFORE_ALL,
             arrivals: 0,
-            bytes: 0,
+            size: Size::default(),
             changes: Changes::default(),
         }
     }
@@ -91,7 +95,13 @@ impl PartitionState {
     /// Bytes that the groups hold, counted from the capacities of their parts.
     #[must_use]
     pub const fn bytes(&self) -> usize {
-        self.bytes
+        self.size.bytes
+    }
+
+    /// What everything here weighs towards `limits.state_bytes`.
+    #[must_use]
+    pub const fn weight(&self) -> usize {
+        self.size.weight + self.waiting.weight() + self.evictions.weight()
     }
 
     pub(super) const fn hasher(&self) -> &ValueHasher {
@@ -119,13 +129,13 @@ impl PartitionState {
                 };
                 let bytes_before = group.bytes();
                 if let Some(step) = group.look(rules, now) {
-                    self.bytes = self.bytes + group.bytes() - bytes_before;
+                    self.size.bytes = self.size.bytes + group.bytes() - bytes_before;
                     self.wheel.file(step, Arc::clone(&key));
                     continue;
                 }
                 drop(group);
                 if let Some((key, group)) = self.groups.remove(&key) {
-                    self.bytes -= entry_bytes(&key, &group);
+                    self.size -= entry_size(&key, &group);
                     self.changes.note(key);
                 }
             }
@@ -156,28 +166,38 @@ impl PartitionState {
         (limits, lateness): (&Limits, Span),
         outcome: &mut Outcome,
     ) {
-        let horizon = self.stream_time - lateness;
-        while self.groups.len() >= limits.groups.max(1) {
-            let Some((key, mut group)) = self.evictions.stalest(&self.groups) else { break };
-            self.bytes -= entry_bytes(&key, &group);
-            group.wake(rules, &self.hasher);
-            self.waiting.forget(&key);
-            self.changes.note(Arc::clone(&key));
-            if let Some(dropped) = self.evictions.remember(key, group.running(rules, horizon), limits.groups) {
-                self.changes.note(dropped);
-            }
+        while self.groups.len() >= limits.groups.max(1) && self.evict(rules, (limits, lateness)) {
             outcome.hit(Limit::Groups);
         }
         let key: GroupKey = Arc::from(key);
         let mut group = Group::remembering(&self.evictions.recall(&key), rules);
         group.file(step_of(self.stream_time));
-        self.bytes += entry_bytes(&key, &group);
+        self.size += entry_size(&key, &group);
         self.wheel.file(group.filed(), Arc::clone(&key));
         self.groups.insert(Arc::clone(&key), group);
         self.evictions.added(&key, self.groups.len());
         if self.wheel.is_crowded(self.groups.len()) {
             self.wheel = self.refiled(self.wheel.now());
         }
+    }
+
+    /// After an event: the stalest groups make room where everything together takes more than it may.
+    pub(super) fn bound(&mut self, rules: &[Rule], (limits, lateness): (&Limits, Span), outcome: &mut Outcome) {
+        while self.weight() > limits.state_bytes && self.evict(rules, (limits, lateness)) {
+            outcome.hit(Limit::StateBytes);
+        }
+    }
+
+    /// The stalest group goes, and leaves its running suppressions behind. False if there is no group.
+    fn evict(&mut self, rules: &[Rule], (limits, lateness): (&Limits, Span)) -> bool {
+        let Some((key, mut group)) = self.evictions.stalest(&self.groups) else { return false };
+        self.size -= entry_size(&key, &group);
+        group.wake(rules, &self.hasher);
+        self.waiting.forget(&key);
+        self.changes.note(Arc::clone(&key));
+        let running = group.running(rules, self.stream_time - lateness);
+        self.evictions.remember(key, running, RemainsMax::of(limits), |dropped| self.changes.note(dropped));
+        true
     }
 
     /// A wheel at a step with every group where it is filed.
@@ -222,13 +242,15 @@ impl PartitionState {
     }
 
     /// A group's entry grew or shrank.
-    pub(super) const fn resized(&mut self, (bytes_before, bytes_after): (usize, usize)) {
-        self.bytes = self.bytes + bytes_after - bytes_before;
+    pub(super) fn resized(&mut self, (before, after): (Size, Size)) {
+        self.size += after;
+        self.size -= before;
     }
 }
 
 /// A group with its key in the map and its place in the wheel.
-fn entry_bytes(key: &GroupKey, group: &Group) -> usize {
+fn entry_size(key: &GroupKey, group: &Group) -> Size {
     const POINTERS_AND_COUNTS: usize = 2 * size_of::<GroupKey>() + 16 + 1;
-    key.len() + POINTERS_AND_COUNTS + group.bytes()
+    let bytes = key.len() + POINTERS_AND_COUNTS + group.bytes();
+    Size { bytes, weight: place_weight(key) + group.weight() }
 }

@@ -1,6 +1,6 @@
 //! Matches of `absence` rules whose companion may still come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::detect::event::{Event, Origin};
@@ -60,16 +60,25 @@ fn owned(value: &Value<'_>) -> Value<'static> {
 #[derive(Debug, Default)]
 pub(in crate::detect) struct WaitingRoom {
     rules: BTreeMap<usize, BTreeMap<Place, Waiting>>,
+    /// The same by group, because who fills a partition with groups makes each of them leave.
+    groups: BTreeSet<GroupPlace>,
     count: usize,
+    /// Towards `limits.state_bytes`.
+    weight: usize,
 }
 
 /// Time, arrival and rank, group.
 type Place = (Timestamp, (u64, u32), Arc<[u8]>);
+/// Group, rule, time, arrival and rank.
+type GroupPlace = (Arc<[u8]>, usize, Timestamp, (u64, u32));
 
 impl WaitingRoom {
     /// Lets a match wait; at the limit the stalest goes, and is returned.
     pub(in crate::detect) fn add(&mut self, waiting: Waiting, count_max: usize) -> Option<Waiting> {
-        let place = (waiting.time, (waiting.arrival, waiting.rank), Arc::from(&*waiting.key));
+        let (key, order) = (Arc::<[u8]>::from(&*waiting.key), (waiting.arrival, waiting.rank));
+        self.groups.insert((Arc::clone(&key), waiting.rule, waiting.time, order));
+        let place = (waiting.time, order, key);
+        self.weight += waiting.weight();
         self.rules.entry(waiting.rule).or_default().insert(place, waiting);
         self.count += 1;
         if self.count <= count_max {
@@ -81,8 +90,10 @@ impl WaitingRoom {
     }
 
     fn pop(&mut self, rule: usize) -> Option<Waiting> {
-        let (_, waiting) = self.rules.get_mut(&rule)?.pop_first()?;
+        let ((time, order, key), waiting) = self.rules.get_mut(&rule)?.pop_first()?;
+        self.groups.remove(&(key, rule, time, order));
         self.count -= 1;
+        self.weight -= waiting.weight();
         Some(waiting)
     }
 
@@ -107,10 +118,25 @@ impl WaitingRoom {
 
     /// Forgets what waits for an evicted group: without its companions nothing can be said.
     pub(in crate::detect) fn forget(&mut self, key: &[u8]) {
-        for queue in self.rules.values_mut() {
-            queue.retain(|(_, _, group), _| **group != *key);
+        if self.count == 0 {
+            return;
         }
-        self.count = self.rules.values().map(BTreeMap::len).sum();
+        let first = (Arc::<[u8]>::from(key), 0, Timestamp::BEFORE_ALL, (0, 0));
+        let of_group: Vec<_> = self.groups.range(first..).take_while(|(group, ..)| **group == *key).cloned().collect();
+        for place in of_group {
+            self.groups.remove(&place);
+            let (group, rule, time, order) = place;
+            let queue = self.rules.get_mut(&rule);
+            if let Some(waiting) = queue.and_then(|queue| queue.remove(&(time, order, group))) {
+                self.count -= 1;
+                self.weight -= waiting.weight();
+            }
+        }
+    }
+
+    /// What waits, towards `limits.state_bytes`.
+    pub(in crate::detect) const fn weight(&self) -> usize {
+        self.weight
     }
 }
 

@@ -185,6 +185,11 @@ impl FreshWindow {
         self.values.text(number)
     }
 
+    /// Bytes of the values and matches held, whatever the room for them.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        self.values.weight() + self.values.len() * size_of::<Timestamp>() + self.recent.weight()
+    }
+
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         self.values.heap_bytes() + self.recent.heap_bytes() + self.last_seen.capacity() * size_of::<Timestamp>()
     }

@@ -125,6 +125,12 @@ impl OrderedWindow {
         Some((start.0, end.0))
     }
 
+    /// Bytes of the matches held, each of which is a step of every label that it carries, whatever the room for them.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        let steps: usize = self.steps.iter().map(VecDeque::len).sum();
+        self.series.weight() + self.steps.len() * size_of::<VecDeque<Step>>() + steps * size_of::<Step>()
+    }
+
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         let steps: usize = self.steps.iter().map(VecDeque::capacity).sum();

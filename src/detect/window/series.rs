@@ -179,6 +179,11 @@ impl<I: Copy> Series<I> {
         self.newest = self.entries.back().map_or(Timestamp::BEFORE_ALL, Entry::time);
     }
 
+    /// Bytes of the matches held with a quarter of them as room to spare, whatever room there is.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        self.entries.len() * size_of::<Entry<I>>() * 5 / 4
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry<I>>()
     }

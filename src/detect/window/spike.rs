@@ -157,6 +157,11 @@ impl SpikeWindow {
         Some(Firing { at: time, observed, truncated: false, note: Note::Spike { mean, deviation } })
     }
 
+    /// Bytes of the buckets and matches held, whatever the room for them.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        self.recent.weight() + self.counts.len() * size_of::<u32>()
+    }
+
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         self.recent.heap_bytes() + self.counts.capacity() * size_of::<u32>()
     }

@@ -32,7 +32,7 @@ struct Slot {
 
 impl ValueTable {
     /// How many values are held.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::detect) fn len(&self) -> usize {
         self.slots.len() - self.free_count as usize
     }
 
@@ -112,6 +112,11 @@ impl ValueTable {
         {
             entry.remove();
         }
+    }
+
+    /// Bytes of the values held, whatever the room for them; each with its place in the index.
+    pub(in crate::detect) fn weight(&self) -> usize {
+        self.len() * (size_of::<Slot>() + 2 * size_of::<u32>()) + self.text_bytes
     }
 
     /// Bytes on the heap, the texts included.

@@ -89,6 +89,10 @@ impl Arrivals {
         self.waiting.is_empty()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Takes those that are to be looked up now.
     fn ask(&mut self, now: Instant) -> Option<(u64, Vec<PartitionId>)> {
         let is_due = |arrival: &&mut Arrival| arrival.asked.is_none() && arrival.not_before <= now;

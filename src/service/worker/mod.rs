@@ -67,6 +67,8 @@ pub struct Worker<T> {
     /// Since when no more outputs fit.
     full_since: Option<Instant>,
     commit_begun: Instant,
+    /// When a commit was last done, or there was nothing to commit.
+    settled: Instant,
     /// When an output was last handed over.
     sent: Instant,
     /// What went wrong with transactions lately.
@@ -74,6 +76,8 @@ pub struct Worker<T> {
     /// When that was last spoken of.
     reminder: Reminder,
     observed: Instant,
+    /// The partitions not read yet that the metrics show.
+    waiting_shown: i64,
 }
 
 impl<T: Transport> Worker<T> {
@@ -98,10 +102,12 @@ impl<T: Transport> Worker<T> {
             paused: false,
             full_since: None,
             commit_begun: now,
+            settled: now,
             sent: now,
             trouble: Trouble::new(now),
             reminder: Reminder::default(),
             observed: now,
+            waiting_shown: 0,
         };
         worker.show_readiness();
         worker
@@ -120,6 +126,7 @@ impl<T: Transport> Worker<T> {
             self.views.metrics.remove_partition(&id.topic, id.number);
         }
         self.arrivals = Arrivals::default();
+        self.show_waiting();
         self.show_readiness();
         self.transport.leave();
         outcome

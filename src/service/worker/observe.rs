@@ -44,6 +44,7 @@ impl<T: Transport> Worker<T> {
         for (id, state) in self.batch.states(|id| transport.end_offset(id)) {
             self.views.metrics.set_partition(&id.topic, id.number, state);
         }
+        self.show_waiting();
         self.look_for_overdue_outputs(now);
     }
 
@@ -54,6 +55,13 @@ impl<T: Transport> Worker<T> {
             let Self { transport, batch, ledger, .. } = self;
             batch.mark(ledger, now, |id| transport.end_offset(id));
         }
+    }
+
+    /// Tells how many partitions are not read yet.
+    pub(super) fn show_waiting(&mut self) {
+        let waiting = i64::try_from(self.arrivals.count()).unwrap_or(i64::MAX);
+        self.views.metrics.add_partitions_waiting(waiting - self.waiting_shown);
+        self.waiting_shown = waiting;
     }
 
     fn look_for_overdue_outputs(&mut self, now: Instant) {

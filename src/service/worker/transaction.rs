@@ -20,6 +20,9 @@ use crate::telemetry::Failed;
 pub(super) const OUTPUTS_MAX: usize = 10_000;
 /// Their bytes at which no more records are read.
 const OUTPUTS_BYTES_MAX: usize = 64 << 20;
+/// How long nothing may be committed of what is decided before no more records are read, be the outputs ever so few:
+/// what groups change and what a successor decides again piles up all the same.
+pub(super) const UNCOMMITTED_MAX: Duration = Duration::from_secs(10);
 /// How long outputs may stall before reading is paused; a pause throws away what was fetched ahead.
 const STALL_MAX: Duration = Duration::from_secs(1);
 /// Between the beginnings of two commits, if no alert waits.
@@ -112,6 +115,11 @@ impl<T: Transport> Worker<T> {
                     self.trouble.not_before = now + RETRY_MIN;
                     self.mention(&why, "an output is not taken; trying again");
                 }
+                Err(Undelivered::Doomed(why)) => {
+                    self.ledger.not_taken(ticket);
+                    self.mention(&why, "a transaction takes no more outputs; it is aborted");
+                    self.abort();
+                }
                 Err(why) => self.undelivered(ticket, why)?,
             }
         }
@@ -122,7 +130,9 @@ impl<T: Transport> Worker<T> {
     pub(super) fn undelivered(&mut self, ticket: Ticket, why: Undelivered) -> Result<(), Failure> {
         match why {
             Undelivered::Refused(failure) => return Err(failure),
-            Undelivered::Retry(why) => self.mention(&why, "an output is not written; trying again"),
+            Undelivered::Retry(why) | Undelivered::Doomed(why) => {
+                self.mention(&why, "an output is not written; trying again")
+            }
             Undelivered::TooLarge(why) => self.too_large(ticket, &why)?,
         }
         self.abort();
@@ -162,6 +172,7 @@ impl<T: Transport> Worker<T> {
     pub(super) fn committed(&mut self) {
         self.stage = Stage::Open;
         self.trouble.aborts = 0;
+        self.settled = self.transport.now();
         self.views.metrics.observe_commit(self.transport.now() - self.commit_begun);
         let wall = self.transport.wall();
         for output in self.ledger.committed() {
@@ -248,8 +259,12 @@ impl<T: Transport> Worker<T> {
     /// Memory is bounded by reading no further than outputs are committed.
     pub(super) fn hold_back_if_full(&mut self) {
         let now = self.transport.now();
+        if self.ledger.is_settled() {
+            self.settled = now;
+        }
         let (outputs, bytes) = (self.ledger.outputs(), self.ledger.outputs_bytes());
-        if outputs >= OUTPUTS_MAX || bytes >= OUTPUTS_BYTES_MAX {
+        let is_overdue = now - self.settled >= UNCOMMITTED_MAX;
+        if outputs >= OUTPUTS_MAX || bytes >= OUTPUTS_BYTES_MAX || is_overdue {
             let since = *self.full_since.get_or_insert(now);
             if !self.paused && now - since >= STALL_MAX {
                 warn!(worker = self.number, outputs, bytes, "outputs are not committed; reading is paused");

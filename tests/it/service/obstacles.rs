@@ -13,7 +13,7 @@ use crate::support::{net, wait};
 /// A start waits 30 s for a broker.
 const START_PATIENCE: Duration = Duration::from_mins(2);
 
-fn set_in_sync_replicas_min(broker: &Broker, topic: &str, min: &str) {
+pub(super) fn set_in_sync_replicas_min(broker: &Broker, topic: &str, min: &str) {
     let admin: AdminClient<DefaultClientContext> = broker.client_config().create().expect("an admin client");
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("min.insync.replicas", min);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

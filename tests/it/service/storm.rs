@@ -15,7 +15,7 @@ const INSTANCES: usize = 3;
 /// What is left when the kills are over, with the last transactions that nobody ends but the broker.
 const SETTLE: Duration = Duration::from_mins(10);
 
-fn number(name: &str, usual: usize) -> usize {
+pub(super) fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }
 
@@ -55,9 +55,9 @@ fn a_hundred_kills_lose_nothing_and_repeat_nothing() {
 }
 
 /// An instance that has ended, and how.
-fn ended(instances: &mut [Instance]) -> Option<String> {
+pub(super) fn ended(instances: &mut [Instance]) -> Option<String> {
     instances.iter_mut().enumerate().find_map(|(number, instance)| {
         let status = instance.running.exit_status()?;
-        Some(format!("{number}: {status}"))
+        Some(format!("{number}: {status}\n{}", instance.running.stderr()))
     })
 }

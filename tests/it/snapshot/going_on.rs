@@ -36,6 +36,8 @@ fn stopping_anywhere_changes_nothing() {
             stopped.decide(line);
             prop_assert_eq!(undisturbed.snapshot(), stopped.snapshot(), "after event {}", stopped.offset - 1);
             prop_assert_eq!(undisturbed.partition.groups(), stopped.partition.groups());
+            prop_assert_eq!(undisturbed.partition.state_weight(), stopped.partition.state_weight());
+            prop_assert!(stopped.partition.state_weight() <= settings.limits.state_bytes);
         }
         let snapshot = stopped.snapshot();
         stopped.restart(&snapshot, seed.wrapping_add(1));
@@ -65,6 +67,7 @@ fn a_store_that_changes_bring_up_to_date_is_as_good_as_a_snapshot() {
                 }
             }
             prop_assert_eq!(undisturbed.snapshot(), stopped.snapshot(), "after event {}", stopped.offset - 1);
+            prop_assert_eq!(undisturbed.partition.state_weight(), stopped.partition.state_weight());
         }
         undisturbed.finish();
         stopped.finish();
@@ -134,7 +137,9 @@ fn streams_hit_every_limit_and_alert_after_a_stop() {
         }
     }
     assert!(alerting * 3 > STREAMS, "{alerting} of {STREAMS} streams alert in their second half");
-    for limit in ["groups", "window_entries", "set_values", "waiting", "label_bytes", "groups_per_match"] {
+    let limits =
+        ["groups", "window_entries", "set_values", "waiting", "label_bytes", "groups_per_match", "state_bytes"];
+    for limit in limits {
         let streams = streams_by_limit.get(limit).copied().unwrap_or(0);
         assert!(streams >= 5, "{streams} of {STREAMS} streams hit {limit} in their second half");
     }

@@ -14,6 +14,7 @@ pub mod net;
 pub mod peer;
 pub mod process;
 pub mod prometheus;
+pub mod proxy;
 pub mod scratch;
 pub mod shipped;
 pub mod wait;

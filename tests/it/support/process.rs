@@ -131,6 +131,13 @@ impl Running {
         self.child.id()
     }
 
+    /// Bytes of memory that it occupies; `None` where only Linux would tell.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(kilobytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     /// What it has printed on standard output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.stdout.so_far()).into_owned()

@@ -15,18 +15,23 @@ use super::exhibits::{read_id, write_id};
 use super::windows;
 use super::wire::{Reader, Writer};
 
-/// The states of a group's rules, and the two times that are asked for while they lie still.
+/// The states of a group's rules, and the two times and the weight that are asked for while they lie still.
 #[derive(Clone, Debug)]
 pub(in crate::detect::state) struct Dormant(Box<[u8]>);
 
 const TIME_BYTES: usize = size_of::<i64>();
 
 impl Dormant {
-    /// `states` in order; `newest` and `until` are [`Self::newest`] and [`Self::remembered_until`].
-    pub(in crate::detect::state) fn new(states: &[RuleState], newest: Timestamp, until: Timestamp) -> Self {
+    /// `states` in order, their weight together; the times are [`Self::newest`] and [`Self::remembered_until`].
+    pub(in crate::detect::state) fn new(
+        states: &[RuleState],
+        (newest, until): (Timestamp, Timestamp),
+        weight: usize,
+    ) -> Self {
         let bytes = Writer::bytes(|writer| {
             writer.fixed(newest.millis().to_le_bytes());
             writer.fixed(until.millis().to_le_bytes());
+            writer.count(weight);
             writer.count(states.len());
             for state in states {
                 write_state(state, newest, writer);
@@ -42,6 +47,7 @@ impl Dormant {
 
     fn read(&self, rules: &[Rule], hasher: &ValueHasher) -> Result<Vec<RuleState>, SnapshotError> {
         let mut reader = Reader::new(&self.0[2 * TIME_BYTES..]);
+        let _weight = reader.uint()?;
         let count = reader.count(1)?;
         (0..count).map(|_| read_state(rules, self.newest(), hasher, &mut reader)).collect()
     }
@@ -59,6 +65,12 @@ impl Dormant {
     fn time(&self, at: usize) -> Timestamp {
         let millis = self.0[at..].first_chunk().expect("both times were written first");
         Timestamp::from_millis(i64::from_le_bytes(*millis))
+    }
+
+    /// What the states weigh towards `limits.state_bytes` when they are awake.
+    pub(in crate::detect::state) fn weight(&self) -> usize {
+        let weight = Reader::new(&self.0[2 * TIME_BYTES..]).uint().expect("it was written after the times");
+        usize::try_from(weight).expect("it was counted in this process")
     }
 
     /// Bytes on the heap.

@@ -4,10 +4,11 @@ use dashmap::DashMap;
 
 use crate::detect::rule::RuleSet;
 use crate::detect::rule::compiled::Input;
+use crate::detect::state::eviction::RemainsMax;
 use crate::detect::state::group::Group;
 use crate::detect::state::key::GroupKey;
 use crate::detect::state::wheel::{Wheel, WheelStep, start_of, step_of};
-use crate::detect::state::{PartitionState, Waiting, entry_bytes, wait};
+use crate::detect::state::{PartitionState, Size, Waiting, entry_size, wait};
 use crate::detect::time::Timestamp;
 
 use super::StreamTime;
@@ -68,7 +69,7 @@ impl<'a> Restoration<'a> {
                 let alerts = memories.iter().map(|(_, memory)| memory.parts().0);
                 self.latest = alerts.fold(self.latest, Timestamp::max);
                 // Nothing has to make room for it.
-                let _ = self.state.evictions.remember(key, memories, usize::MAX);
+                self.state.evictions.remember(key, memories, RemainsMax::NONE, drop);
             }
             None => {}
         }
@@ -108,16 +109,16 @@ impl<'a> Restoration<'a> {
     fn settle(&mut self, now: WheelStep) {
         let Self { context, state, .. } = self;
         let rules = &context.rules.rules;
-        let (mut wheel, mut bytes) = (Wheel::resumed(now, std::iter::empty()), 0);
+        let (mut wheel, mut size) = (Wheel::resumed(now, std::iter::empty()), Size::default());
         state.groups.retain(|key: &GroupKey, group: &mut Group| {
             let stays = group.filed() >= now || group.look(rules, now).is_some();
             if stays {
                 wheel.file(group.filed(), key.clone());
-                bytes += entry_bytes(key, group);
+                size += entry_size(key, group);
             }
             stays
         });
-        (state.wheel, state.bytes) = (wheel, bytes);
+        (state.wheel, state.size) = (wheel, size);
         state.evictions.forget_ended(start_of(now), rules, |_| ());
         for waiting in self.waiting.drain(..) {
             let is_over = waiting.time + wait(&rules[waiting.rule]) < state.stream_time;

@@ -62,6 +62,22 @@ fn an_output_that_is_not_written_aborts_its_transaction() {
     assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1)])]);
 }
 
+/// No answer comes of its outputs, so nothing else would ever end it.
+#[test]
+fn a_transaction_that_takes_no_more_outputs_is_aborted_and_filled_again() {
+    let mut stage = Stage::owning(&[0]);
+    stage.record(0, 0, BAD);
+    stage.steps(1);
+    stage.world().dooms = true;
+    stage.record(0, 1, BAD);
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Abort]);
+    stage.world().dooms = false;
+    aborted(&stage);
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Send(1), Call::Commit(vec![(0, 2)])]);
+}
+
 #[test]
 fn an_output_too_large_in_company_is_sent_alone_and_then_smaller() {
     let too_large = || Undelivered::TooLarge("10 bytes at most".to_owned());

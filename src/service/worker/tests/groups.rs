@@ -42,12 +42,12 @@ fn revoked_partitions_are_not_held_back_for_ever() {
     stage.steps(1);
     stage.event(Event::Revoked(vec![partition(0)]));
     assert!(stage.run_for(Duration::from_secs(29)).is_ok());
-    assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1)])]);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Commit(vec![(0, 1)]), Call::Pause(true)]);
     assert!(stage.run_for(Duration::from_secs(2)).is_ok());
     assert_eq!(stage.calls(), [Call::Release(vec![0])]);
     stage.event(Event::Aborted("no longer a member".to_owned()));
     assert!(stage.run_for(COMMIT_INTERVAL * 2).is_ok());
-    assert_eq!(stage.calls(), [], "its offsets are no longer ours to commit");
+    assert_eq!(stage.calls(), [Call::Pause(false)], "its offsets are no longer ours to commit");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::service::Failure;
 use crate::service::transport::{Event, Undelivered};
 use crate::service::worker::Progress;
-use crate::service::worker::transaction::{COMMIT_INTERVAL, OUTPUTS_MAX};
+use crate::service::worker::transaction::{COMMIT_INTERVAL, OUTPUTS_MAX, UNCOMMITTED_MAX};
 
 use world::{BAD, Call, GOOD, Stage, partition};
 
@@ -126,6 +126,23 @@ fn reading_is_held_back_while_outputs_pile_up() {
     assert!(stage.run_for(COMMIT_INTERVAL * 3).is_ok());
     assert!(stage.calls().contains(&Call::Pause(false)));
     assert_eq!(stage.metric("tokenwatch_dead_letters_total{reason=\"not_json\"}").as_deref(), Some("10000"));
+}
+
+#[test]
+fn reading_is_held_back_while_nothing_is_committed_however_little_there_is() {
+    let mut stage = Stage::owning(&[0]);
+    stage.record(0, 0, GOOD);
+    assert!(stage.run_for(COMMIT_INTERVAL).is_ok());
+    assert_eq!(stage.calls(), [Call::Commit(vec![(0, 1)])]);
+    assert!(stage.run_for(UNCOMMITTED_MAX - COMMIT_INTERVAL).is_ok());
+    assert_eq!(stage.calls(), [], "the brokers may still answer");
+    assert!(stage.run_for(Duration::from_secs(2)).is_ok());
+    assert_eq!(stage.calls(), [Call::Pause(true)]);
+    stage.event(Event::Committed);
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert_eq!(stage.calls(), [Call::Pause(false)]);
+    assert!(stage.run_for(UNCOMMITTED_MAX * 2).is_ok());
+    assert_eq!(stage.calls(), [], "where nothing is to be committed nothing is overdue");
 }
 
 #[test]

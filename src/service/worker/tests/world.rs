@@ -58,6 +58,8 @@ pub(super) struct World {
     pub(super) records_max_seen: usize,
     /// Commits succeed at once; otherwise the test answers them.
     pub(super) answers_commits: bool,
+    /// Outputs are not taken, because their transaction has failed.
+    pub(super) dooms: bool,
 }
 
 impl World {
@@ -118,6 +120,7 @@ impl Stage {
             starts: BTreeMap::new(),
             records_max_seen: 0,
             answers_commits: false,
+            dooms: false,
         }));
         let views = Arc::new(Views::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -289,6 +292,9 @@ impl Transport for FakeTransport {
         if outgoing.destination == Destination::State {
             world.events.push(Event::Delivered(ticket));
             return Ok(());
+        }
+        if world.dooms {
+            return Err(Undelivered::Doomed("erroneous state".to_owned()));
         }
         let place = world.tickets.iter().position(|known| *known == ticket).unwrap_or_else(|| {
             world.tickets.push(ticket);

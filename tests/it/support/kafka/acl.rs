@@ -22,17 +22,22 @@ pub enum Operation {
 }
 
 impl Broker {
-    /// From now on `user` may do only this with the topic, and other users nothing; for [`super::Options::authorizer`].
+    /// From now on `user` may do only this with the topic, and what it was allowed so before, and other users nothing; for
+    /// [`super::Options::authorizer`].
     ///
     /// Back when the broker enforces it.
     #[track_caller]
     pub fn allow_only(&self, user: &str, operation: Operation, topic: &str) {
         let admin = self.admin();
         let queue = Queue::of(admin.inner().native_ptr());
-        queue.create(topic, user, operation).unwrap_or_else(|error| panic!("access control of {topic}: {error}"));
+        let failed = |error| -> usize { panic!("access control of {topic}: {error}") };
+        let before = queue.count(topic).unwrap_or_else(failed);
+        if let Err(error) = queue.create(topic, user, operation) {
+            failed(error);
+        }
         wait::until("the new access control", wait::PATIENCE, || match queue.count(topic)? {
-            0 => Err("none".into()),
-            _ => Ok(()),
+            count if count > before => Ok(()),
+            count => Err(format!("{count}, as before")),
         });
     }
 }

@@ -19,6 +19,7 @@ use super::node::Node;
 use super::options::{Options, Ports, Role};
 use super::produce::{self, Receipts};
 use super::unique;
+use crate::support::proxy::Proxy;
 use crate::support::{net, peer, wait};
 
 /// A cold Java on a busy machine takes a multiple of the usual two seconds.
@@ -35,6 +36,7 @@ pub struct Broker {
     inner_servers: String,
     /// `None` for a broker that somebody else runs.
     cluster: Option<Cluster>,
+    proxy: Option<Proxy>,
     producer: OnceLock<BaseProducer<Receipts>>,
 }
 
@@ -94,21 +96,33 @@ impl Broker {
             let users = options.scram_users().filter(|_| matches!(role, Role::First));
             Node::start(installation, &id, users, |data| options.server_properties(role, data, &ports))
         };
-        let ports = || Ports { inner: net::free_port(), controller, client: net::free_port() };
-        let first_ports = ports();
-        let bootstrap = if options.asks_for_login() { first_ports.client } else { first_ports.inner };
+        assert!(!(options.has_proxy() && options.has_follower()), "the way to the follower has no proxy");
+        let ports = || {
+            let client = net::free_port();
+            Ports { inner: net::free_port(), controller, client, advertised: client }
+        };
+        let mut first_ports = ports();
+        let proxy = options.has_proxy().then(|| Proxy::to(first_ports.client));
+        first_ports.advertised = proxy.as_ref().map_or(first_ports.client, Proxy::port);
+        let bootstrap = if options.has_client_listener() { first_ports.advertised } else { first_ports.inner };
         let address = |port| format!("127.0.0.1:{port}");
         let (bootstrap, inner) = (address(bootstrap), address(first_ports.inner));
 
         let first = start(Role::First, first_ports)?;
         let follower = if options.has_follower() { Some(start(Role::Follower, ports())?) } else { None };
-        let broker = Self::new(bootstrap, inner, Some(Cluster { id, first, follower }));
+        let broker = Self { proxy, ..Self::new(bootstrap, inner, Some(Cluster { id, first, follower })) };
         broker.wait_until_ready()?;
         Ok(broker)
     }
 
     fn new(bootstrap_servers: String, inner_servers: String, cluster: Option<Cluster>) -> Self {
-        Self { bootstrap_servers, inner_servers, cluster, producer: OnceLock::new() }
+        Self { bootstrap_servers, inner_servers, cluster, proxy: None, producer: OnceLock::new() }
+    }
+
+    /// The way of the program under test to the broker, for [`Options::proxy`].
+    #[track_caller]
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().unwrap_or_else(|| panic!("{} has no proxy", self.bootstrap_servers))
     }
 
     pub(super) fn has_follower(&self) -> bool {

@@ -13,8 +13,10 @@ pub(super) struct Ports {
     pub(super) inner: u16,
     /// For the `KRaft` controller.
     pub(super) controller: u16,
-    /// For the program under test, where it has to log in.
+    /// For the program under test, where it has to log in or comes through a proxy.
     pub(super) client: u16,
+    /// The port by which the program under test is told to come there: the same, or the proxy's.
+    pub(super) advertised: u16,
 }
 
 /// What a node is in its cluster.
@@ -33,6 +35,7 @@ pub struct Options {
     users: Vec<(String, String)>,
     authorizer: bool,
     follower: bool,
+    proxy: bool,
 }
 
 impl Options {
@@ -66,11 +69,27 @@ impl Options {
         self
     }
 
+    /// Lets the program under test come through a proxy, the harness not: see [`super::Broker::proxy`].
+    #[must_use]
+    pub fn proxy(mut self) -> Self {
+        self.proxy = true;
+        self
+    }
+
     pub(super) fn has_follower(&self) -> bool {
         self.follower
     }
 
-    pub(super) fn asks_for_login(&self) -> bool {
+    pub(super) fn has_proxy(&self) -> bool {
+        self.proxy
+    }
+
+    /// True if the program under test comes by another way than the harness.
+    pub(super) fn has_client_listener(&self) -> bool {
+        self.asks_for_login() || self.proxy
+    }
+
+    fn asks_for_login(&self) -> bool {
         !self.users.is_empty()
     }
 
@@ -84,9 +103,13 @@ impl Options {
 
     /// The text of a properties file for one node that keeps its records in the folder `data`.
     pub(super) fn server_properties(&self, role: Role, data: &Path, ports: &Ports) -> String {
-        let Ports { inner, controller, client } = ports;
-        let client = if self.asks_for_login() { format!(",CLIENT://127.0.0.1:{client}") } else { String::new() };
-        let brokers = format!("INNER://127.0.0.1:{inner}{client}");
+        let Ports { inner, controller, client, advertised } = ports;
+        let brokers = |client: &u16| match self.has_client_listener() {
+            true => format!("INNER://127.0.0.1:{inner},CLIENT://127.0.0.1:{client}"),
+            false => format!("INNER://127.0.0.1:{inner}"),
+        };
+        let (brokers, advertised) = (brokers(client), brokers(advertised));
+        let client_protocol = if self.asks_for_login() { "SASL_PLAINTEXT" } else { "PLAINTEXT" };
         let (id, roles, listeners) = match role {
             Role::First => (FIRST_ID, "broker,controller", format!("{brokers},CONTROLLER://127.0.0.1:{controller}")),
             Role::Follower => (FOLLOWER_ID, "broker", brokers.clone()),
@@ -96,7 +119,11 @@ impl Options {
             ("process.roles", roles.to_owned()),
             ("controller.quorum.voters", format!("{FIRST_ID}@127.0.0.1:{controller}")),
             ("listeners", listeners),
-            ("advertised.listeners", brokers),
+            ("advertised.listeners", advertised),
+            (
+                "listener.security.protocol.map",
+                format!("INNER:PLAINTEXT,CLIENT:{client_protocol},CONTROLLER:PLAINTEXT"),
+            ),
             ("log.dirs", data.display().to_string()),
         ];
         let replicas = if self.follower { "2" } else { "1" };
@@ -133,10 +160,9 @@ impl Options {
 }
 
 /// Small internal topics, no waiting for more members of a group, and no topic by accident.
-const NODE: [(&str, &str); 12] = [
+const NODE: [(&str, &str); 11] = [
     ("controller.listener.names", "CONTROLLER"),
     ("inter.broker.listener.name", "INNER"),
-    ("listener.security.protocol.map", "INNER:PLAINTEXT,CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("auto.create.topics.enable", "false"),
     ("group.initial.rebalance.delay.ms", "0"),
     // A crashed broker is given up this soon, and may come back only then.

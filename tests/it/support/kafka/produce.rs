@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message};
 
 use super::Broker;
+use crate::support::wait;
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -81,6 +82,18 @@ impl Broker {
     pub fn produce(&self, topic: &str, records: impl IntoIterator<Item = Record>) -> Vec<Position> {
         let results = send_with(self.producer(), topic, records);
         results.into_iter().map(|result| result.unwrap_or_else(|e| panic!("record for {topic}: {e}"))).collect()
+    }
+
+    /// Takes over a transactional id, as another process of that name does: whoever has it is fenced.
+    #[track_caller]
+    pub fn fence(&self, transactional_id: &str) {
+        let mut config = self.client_config();
+        config.set("transactional.id", transactional_id);
+        let producer: BaseProducer = config.create().expect("the harness's own client configuration is right");
+        // A transaction that the broker is just ending has to be over first.
+        wait::until(&format!("the transactional id {transactional_id}"), wait::PATIENCE, || {
+            producer.init_transactions(wait::PATIENCE).map_err(|error| error.to_string())
+        });
     }
 }
 

@@ -222,6 +222,17 @@ impl<'a> Broker<'a> {
         committed.map(|entry| (entry.offset, &*entry.key, entry.value.as_deref()))
     }
 
+    /// The offset after the last record of a state partition, whatever became of it.
+    pub(super) fn saved_end(&self, partition: usize) -> usize {
+        self.state[partition].last().map_or(0, |entry| entry.offset + 1)
+    }
+
+    /// True if a record of a state partition below `end` is of a transaction that is not over.
+    pub(super) fn is_undecided(&self, partition: usize, end: usize) -> bool {
+        let mut before = self.state[partition].iter().take_while(|entry| entry.offset < end);
+        before.any(|entry| self.fates[entry.transaction] == Fate::Open)
+    }
+
     /// Keeps the latest record of each key, below the first open transaction.
     pub(super) fn compact(&mut self) {
         for partition in 0..self.state.len() {

@@ -31,6 +31,7 @@ pub(super) enum Fault {
     NotWritten,
     TooLarge,
     RefusedWrite,
+    Doomed,
     ClientGaveUp,
     AckLost,
     AbortFailed,
@@ -52,7 +53,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 41] = [
+    pub(super) const ALL: [Self; 42] = [
         Self::Crash,
         Self::Freeze,
         Self::Kicked,
@@ -76,6 +77,7 @@ impl Fault {
         Self::NotWritten,
         Self::TooLarge,
         Self::RefusedWrite,
+        Self::Doomed,
         Self::ClientGaveUp,
         Self::AckLost,
         Self::AbortFailed,

@@ -22,8 +22,17 @@ const FIND_MAX: Duration = Duration::from_secs(3);
 
 /// What is being read back.
 enum Reading {
-    State { partition: usize, next: usize },
-    Records { partition: usize, next: i64, until: i64 },
+    /// Up to what was there when it was asked for, however long its transactions last.
+    State {
+        partition: usize,
+        next: usize,
+        end: usize,
+    },
+    Records {
+        partition: usize,
+        next: i64,
+        until: i64,
+    },
 }
 
 pub(super) struct Client<'a> {
@@ -229,7 +238,10 @@ impl Transport for Client<'_> {
         }
         broker.chance.tell(|| format!("{} looks back at {stretch:?}", self.transactional_id));
         self.look_back = Some(match stretch {
-            Stretch::State(id) => Reading::State { partition: index(id.number), next: 0 },
+            Stretch::State(id) => {
+                let partition = index(id.number);
+                Reading::State { partition, next: 0, end: broker.saved_end(partition) }
+            }
             Stretch::Records { partition, from, until } => {
                 broker.chance.happened(Fault::Replayed);
                 if *from == 0 {
@@ -252,14 +264,13 @@ impl Transport for Client<'_> {
         let count = records_max.min(broker.chance.below(10));
         match &mut self.look_back {
             None => Ok(LookBack::End),
-            Some(Reading::State { partition, next }) => {
+            Some(Reading::State { partition, next, end }) => {
                 let number = i32::try_from(*partition).expect("few");
                 for (offset, key, payload) in broker.saved(*partition, *next).take(count) {
                     each(Incoming { key: Some(key), payload, ..incoming(number, 0, &[]) });
                     *next = offset + 1;
                 }
-                // The client calls it the end where the first open transaction begins.
-                let is_left = broker.saved(*partition, *next).next().is_some();
+                let is_left = broker.saved(*partition, *next).next().is_some() || broker.is_undecided(*partition, *end);
                 let (partition, next) = (*partition, *next);
                 broker.chance.tell(|| format!("state {partition} is read up to {next}"));
                 Ok(if is_left { LookBack::More } else { LookBack::End })

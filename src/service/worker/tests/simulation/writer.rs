@@ -42,6 +42,8 @@ pub(super) struct Writer {
     tainted: bool,
     /// The numbering of records has a gap: the broker takes no more.
     gap: bool,
+    /// The transaction has failed, and the client says so only to who goes on with it.
+    doomed: bool,
     pub(super) inbox: Vec<Event>,
 }
 
@@ -49,7 +51,8 @@ impl Writer {
     pub(super) fn new(name: &str, broker: &mut Broker<'_>) -> Self {
         let at = broker.now + broker.chance.millis(0..300);
         let (task, name) = (Some((at, Task::Init)), name.to_owned());
-        Self { name, epoch: 0, in_flight: VecDeque::new(), task, tainted: false, gap: false, inbox: Vec::new() }
+        let (in_flight, inbox) = (VecDeque::new(), Vec::new());
+        Self { name, epoch: 0, in_flight, task, tainted: false, gap: false, doomed: false, inbox }
     }
 
     pub(super) fn send(
@@ -61,6 +64,10 @@ impl Writer {
         assert!(self.task.is_none(), "nothing can be sent while a transaction ends");
         if broker.chance.strikes(Fault::QueueFull, 10) {
             return Err(Undelivered::Retry("the queue is full".to_owned()));
+        }
+        if self.doomed || broker.chance.strikes(Fault::Doomed, 10) {
+            self.doomed = true;
+            return Err(Undelivered::Doomed("another state".to_owned()));
         }
         if broker.chance.strikes(Fault::RefusedWrite, 1) {
             let failure = crate::service::Failure::surroundings(outgoing.destination.setting(), "not allowed");
@@ -133,7 +140,7 @@ impl Writer {
             }
             Task::Offsets { member, offsets, until } => {
                 self.deliver(self.in_flight.len(), broker);
-                if self.tainted || broker.chance.strikes(Fault::OffsetsRefused, 40) {
+                if self.tainted || self.doomed || broker.chance.strikes(Fault::OffsetsRefused, 40) {
                     return self.begin(Task::Abort, broker);
                 }
                 match broker.add_offsets(&self.name, self.epoch, member, &offsets) {
@@ -149,7 +156,7 @@ impl Writer {
             Task::Abort if broker.chance.strikes(Fault::AbortFailed, 40) => self.break_down(false, "no answer"),
             Task::Abort => {
                 self.in_flight.clear();
-                self.tainted = false;
+                (self.tainted, self.doomed) = (false, false);
                 match broker.end(&self.name, self.epoch, false) {
                     Ok(()) => self.inbox.push(Event::Aborted("something failed".to_owned())),
                     Err(_) => self.fenced(broker),
@@ -188,6 +195,9 @@ impl Writer {
     }
 
     fn deliver(&mut self, count: usize, broker: &mut Broker<'_>) {
+        if self.doomed {
+            return;
+        }
         let in_company = self.in_flight.len() > 1;
         for sent in self.in_flight.drain(..count) {
             let outgoing = Outgoing {
