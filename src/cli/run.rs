@@ -184,6 +184,7 @@ async fn watch(
         places: Arc::new(ArcSwap::new(Arc::clone(databases.places()))),
         group_id: config.kafka.group_id.clone(),
         save_interval: Duration::from_millis(config.state.snapshot_interval.millis().unsigned_abs()),
+        format: config.state.format,
         views: Arc::clone(views),
     };
     let service = Service::start(&workplace, transports?)?;

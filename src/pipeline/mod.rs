@@ -11,7 +11,7 @@ use crate::detect::limits::Limits;
 use crate::detect::matcher::LabelSet;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::{Delta, PartitionState, SnapshotError};
+use crate::detect::state::{Delta, Format, PartitionState, SnapshotError};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
@@ -147,9 +147,9 @@ impl Pipeline {
         partition.state.snapshot(&self.rules)
     }
 
-    /// What has changed in a partition since this was last asked, or since it was restored.
-    pub fn changes(&self, partition: &mut Partition) -> Delta {
-        partition.state.changes(&self.rules)
+    /// What has changed in a partition since this was last asked, or since it was restored, in this format.
+    pub fn changes(&self, partition: &mut Partition, format: Format) -> Delta {
+        partition.state.changes(&self.rules, format)
     }
 
     /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tracing::error;
 
 use crate::detect::rule::RuleSet;
-use crate::detect::state::SnapshotError;
+use crate::detect::state::{Format, SnapshotError};
 use crate::detect::{Origin, Timestamp};
 use crate::http::Views;
 use crate::ingest::Record;
@@ -55,16 +55,16 @@ struct Owned {
 
 impl Owned {
     /// The records that bring what is saved up to date; none if it is.
-    fn save(&mut self, pipeline: &Pipeline) -> Vec<(Output, PartitionId)> {
+    fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
         if self.saved == Some(self.next) {
             return Vec::new();
         }
-        let mut delta = pipeline.changes(&mut self.state);
+        let mut delta = pipeline.changes(&mut self.state, format);
         let stale = std::mem::take(&mut self.stale);
         let rewritten: HashSet<_> = delta.entries.iter().map(|(spelled, _)| spelled.clone()).collect();
         delta.entries.extend(stale.into_iter().filter(|key| !rewritten.contains(key)).map(|key| (key, None)));
         self.saved = Some(self.next);
-        let records = saved::records(&self.keys, &self.id, self.next, delta);
+        let records = saved::records(&self.keys, &self.id, self.next, (delta, format));
         records.map(|record| (record, self.id.clone())).collect()
     }
 }
@@ -107,13 +107,15 @@ pub struct Batch {
     recorder: Recorder,
     author: Author,
     save_interval: Duration,
+    /// In which what is known of partitions is saved.
+    format: Format,
 }
 
 impl Batch {
     /// A batch that owns no partition yet.
     #[must_use]
     pub fn new(workplace: &Workplace, author: Author) -> Self {
-        let Workplace { rules, settings, places, views, save_interval, .. } = workplace;
+        let Workplace { rules, settings, places, views, save_interval, format, .. } = workplace;
         Self {
             outcome: BatchOutcome::new(&rules.load()),
             recorder: views.metrics.recorder(&rules.load()),
@@ -133,6 +135,7 @@ impl Batch {
             miskeyed: Miskeyed::default(),
             author,
             save_interval: *save_interval,
+            format: *format,
         }
     }
 
@@ -203,7 +206,7 @@ impl Batch {
     pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
         let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == *partition) else { return };
         owned.save_at = save_at;
-        let records = owned.save(&self.pipeline);
+        let records = owned.save(&self.pipeline, self.format);
         if records.is_empty() {
             return;
         }
@@ -273,7 +276,7 @@ impl Batch {
             let next = Pipeline::with_places(Arc::clone(&rules), &self.settings, self.places.load_full());
             for owned in &mut self.owned {
                 // The records up to here were decided under the old rules, and must not be decided again under the new.
-                self.saves.extend(owned.save(&self.pipeline));
+                self.saves.extend(owned.save(&self.pipeline, self.format));
                 let known = self.pipeline.snapshot(&owned.state);
                 owned.state = next.restore(&known, rand::random()).unwrap_or_else(|problem| {
                     error!(partition = %owned.id, "its windows begin empty under the new rules: {problem}");

@@ -31,7 +31,7 @@ use eviction::Evictions;
 pub(super) use evidence::{Sighting, Sources};
 pub(super) use group::{Group, RuleState};
 pub(super) use key::GroupKey;
-pub use snapshot::{Delta, SnapshotError};
+pub use snapshot::{Delta, Format, SnapshotError};
 use waiting::WaitingRoom;
 pub(super) use waiting::{Waiting, wait};
 use wheel::{Wheel, WheelStep, start_of, step_of};

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokenwatch::detect::Timestamp;
 use tokenwatch::detect::rule::RuleSet;
+use tokenwatch::detect::state::Format;
 use tokenwatch::http::Views;
 use tokenwatch::pipeline::Settings;
 use tokenwatch::service::output::Destination;
@@ -45,6 +46,7 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
         places: Arc::default(),
         group_id: "watch".to_owned(),
         save_interval: Duration::from_secs(30),
+        format: Format::default(),
         views: Arc::clone(&views),
     };
     let service = Service::start(&workplace, transports.collect()).expect("threads start");

@@ -20,6 +20,7 @@ mod dormant;
 mod entry;
 mod error;
 mod exhibits;
+mod format;
 mod names;
 mod restoration;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::detect::state::{GroupKey, PartitionState, Waiting};
 pub(super) use dormant::Dormant;
 use entry::{Entry, Lent};
 pub use error::SnapshotError;
+pub use format::Format;
 use names::Names;
 use restoration::Restoration;
 use wire::Kind;
@@ -61,8 +63,8 @@ impl PartitionState {
         self.changes.count()
     }
 
-    /// What has changed since changes were last taken, or kept. `rules` are those it was decided under.
-    pub fn changes(&mut self, rules: &RuleSet) -> Delta {
+    /// What has changed since changes were last taken, or kept, in this format. `rules` are those it was decided under.
+    pub fn changes(&mut self, rules: &RuleSet, format: Format) -> Delta {
         let names = Names::new(rules);
         let keys = self.changes.take();
         for key in &keys {
@@ -76,14 +78,15 @@ impl PartitionState {
             let value = if let Some(group) = self.groups.get(key) {
                 let waiting = waiting.get(&**key).map_or(&[] as &[_], Vec::as_slice);
                 let group = group.awake(&rules.rules, &self.hasher);
-                Some(entry::seal(&spelled, &Entry::Held(&group, waiting), &self.sources, rules, &names))
+                Some(entry::seal((format, &spelled), &Entry::Held(&group, waiting), &self.sources, rules, &names))
             } else {
                 let remains = self.evictions.remembered_of(key);
-                remains.map(|memories| entry::seal(&spelled, &Entry::Remains(memories), &self.sources, rules, &names))
+                let remains = remains.map(Entry::Remains);
+                remains.map(|remains| entry::seal((format, &spelled), &remains, &self.sources, rules, &names))
             };
             (spelled, value)
         };
-        Delta { entries: keys.iter().map(entry).collect(), head: self.head() }
+        Delta { entries: keys.iter().map(entry).collect(), head: self.head(format) }
     }
 
     /// The state that a store of entries holds, as far as `rules` can go on with it, and how those groups are spelled of
@@ -108,7 +111,8 @@ impl PartitionState {
         Ok((state, unused))
     }
 
-    /// Everything that is known of the partition, in order of groups. `rules` are those it was decided under.
+    /// Everything that is known of the partition, in order of groups, in the usual format. `rules` are those it was
+    /// decided under.
     #[must_use]
     pub fn snapshot(&self, rules: &RuleSet) -> Vec<u8> {
         let names = Names::new(rules);
@@ -116,7 +120,7 @@ impl PartitionState {
         let mut entries = Vec::with_capacity(self.groups.len());
         let mut add = |key: &GroupKey, entry: &Lent<'_>| {
             let spelled = names.spell(key);
-            let value = entry::seal(&spelled, entry, &self.sources, rules, &names);
+            let value = entry::seal((Format::USUAL, &spelled), entry, &self.sources, rules, &names);
             entries.push((spelled, value));
         };
         for group in &self.groups {
@@ -127,8 +131,8 @@ impl PartitionState {
             add(key, &Entry::Remains(memories));
         }
         entries.sort_unstable();
-        Kind::Whole.seal(&[], |writer| {
-            writer.block(&self.head());
+        Kind::Whole.seal(Format::USUAL, &[], |writer| {
+            writer.block(&self.head(Format::USUAL));
             writer.count(entries.len());
             for (spelled, value) in &entries {
                 writer.block(spelled);
@@ -156,8 +160,8 @@ impl PartitionState {
         })
     }
 
-    fn head(&self) -> Vec<u8> {
-        Kind::Head.seal(&[], |writer| {
+    fn head(&self, format: Format) -> Vec<u8> {
+        Kind::Head.seal(format, &[], |writer| {
             writer.time(self.stream_time);
             writer.uint(self.arrivals);
             writer.uint(u64::from(self.wheel.now()));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::detect::Timestamp;
 use crate::detect::rule::RuleSet;
+use crate::detect::state::Format;
 use crate::http::Views;
 use crate::pipeline::Settings;
 use crate::service::Failure;
@@ -127,6 +128,7 @@ impl Stage {
             places: Arc::default(),
             group_id: author.group_id.clone(),
             save_interval: Duration::from_hours(1),
+            format: Format::USUAL,
             views: Arc::clone(&views),
         };
         let batch = Batch::new(&workplace, author);
