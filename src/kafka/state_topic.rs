@@ -28,6 +28,10 @@ const APPEAR_MAX: Duration = Duration::from_secs(15);
 const APPEAR_POLL: Duration = Duration::from_millis(100);
 /// An entry holds all windows of a group, which the usual limit of 1 MB may not.
 const ENTRY_BYTES_MAX: &str = "33554432";
+/// Brokers compact closed segments alone, and only where enough in them is out of date. Their own settings, a gigabyte
+/// and half, would leave a restore to read every group many times over.
+const SEGMENT_BYTES: &str = "52428800";
+const OUT_OF_DATE_MIN: &str = "0.2";
 
 const PARTITIONS_ADDED: &str = "if partitions were added, keys have moved and windows have not: let everything be \
     consumed, stop all instances, delete the state topic, and start again; windows begin empty then";
@@ -81,6 +85,8 @@ async fn create(admin: &Admin, mut onlooker: Onlooker, topic: &str, partitions: 
     let count = i32::try_from(partitions).unwrap_or(i32::MAX);
     let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1))
         .set("cleanup.policy", "compact")
+        .set("segment.bytes", SEGMENT_BYTES)
+        .set("min.cleanable.dirty.ratio", OUT_OF_DATE_MIN)
         .set("max.message.bytes", ENTRY_BYTES_MAX);
     let options = AdminOptions::new().request_timeout(Some(ANSWER_MAX)).operation_timeout(Some(ANSWER_MAX));
     let answers = admin.create_topics([&new], &options).await.map_err(|error| not_made(topic, error::code(&error)))?;
