@@ -10,6 +10,8 @@ use crate::detect::time::{Span, Timestamp};
 use super::error::SnapshotError;
 use super::format::Format;
 
+/// Room for most of what is written, so that it need not be moved while it grows.
+const USUAL_BYTES: usize = 256;
 const CHECKSUM_BYTES: usize = size_of::<u64>();
 
 /// What a sealed unit is. With the key that it belongs to, it goes into the checksum, so that no unit is ever read in
@@ -31,7 +33,8 @@ impl Kind {
 
     /// Writes a unit: the format, the content, and a checksum over both.
     pub(super) fn seal(self, format: Format, key: &[u8], content: impl FnOnce(&mut Writer)) -> Vec<u8> {
-        let mut writer = Writer { bytes: vec![format.number()] };
+        let mut writer = Writer { bytes: Vec::with_capacity(USUAL_BYTES) };
+        writer.byte(format.number());
         content(&mut writer);
         let checksum = self.checksum(key, &writer.bytes);
         writer.fixed(checksum);
@@ -134,7 +137,7 @@ impl Writer {
 
     /// The bytes of a content that needs no seal.
     pub(super) fn bytes(content: impl FnOnce(&mut Self)) -> Vec<u8> {
-        let mut writer = Self { bytes: Vec::new() };
+        let mut writer = Self { bytes: Vec::with_capacity(USUAL_BYTES) };
         content(&mut writer);
         writer.bytes
     }
