@@ -152,10 +152,11 @@ impl Pipeline {
         partition.state.changes(&self.rules, format)
     }
 
-    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more.
+    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more. An entry is
+    /// dropped as soon as it is read.
     pub fn restore_from<'a>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
         head: &[u8],
         hash_seed: [u64; 4],
     ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {

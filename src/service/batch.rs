@@ -29,6 +29,9 @@ use super::transport::{Incoming, PartitionId, Position};
 /// Changed groups at which a partition is saved before it is time.
 const CHANGES_MAX: usize = 50_000;
 
+/// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
+const MUTED_MAX: usize = 100;
+
 /// A partition with its windows.
 #[derive(Debug)]
 struct Owned {
@@ -160,8 +163,12 @@ impl Batch {
     }
 
     /// The partition that was saved, and those of its entries that are of no use any more.
-    pub fn restore(&self, saved: &Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
-        let entries = saved.entries.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
+    pub fn restore(&self, saved: &mut Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        // A million groups are not held twice: what some were made of makes room for the next. In the order in which they
+        // stand in memory, because an allocator can use a page for something else once nothing is left in it.
+        let mut entries: Vec<_> = saved.entries.iter_mut().collect();
+        entries.sort_unstable_by_key(|(_, value)| value.as_ptr());
+        let entries = entries.into_iter().map(|(spelled, value)| (spelled.as_slice(), std::mem::take(value)));
         self.pipeline.restore_from(entries, head, rand::random())
     }
 
@@ -170,7 +177,9 @@ impl Batch {
     pub fn replay(&mut self, partition: &mut Partition, origin: &Origin, incoming: &Incoming<'_>) {
         let record = Record { origin, timestamp: incoming.timestamp, payload: incoming.payload };
         self.pipeline.decide(partition, 0, &record, &mut self.muted);
-        self.muted.clear();
+        if self.muted.detected.alerts.len() + self.muted.rejected.len() >= MUTED_MAX {
+            self.muted.clear();
+        }
     }
 
     /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.

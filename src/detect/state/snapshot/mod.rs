@@ -29,7 +29,7 @@ mod waiting;
 mod windows;
 mod wire;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::detect::rule::RuleSet;
 use crate::detect::state::{GroupKey, PartitionState, Waiting};
@@ -92,22 +92,17 @@ impl PartitionState {
     /// The state that a store of entries holds, as far as `rules` can go on with it, and how those groups are spelled of
     /// which the store knows more than it needs to. Changes are kept from here on.
     pub fn restore_from<'a>(
-        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
         head: &[u8],
         rules: &RuleSet,
         hash_seed: [u64; 4],
     ) -> Result<(Self, Vec<Vec<u8>>), SnapshotError> {
         let mut restoration = Restoration::new(rules, hash_seed, entries.len());
-        for (spelled, value) in entries.clone() {
-            restoration.entry(spelled, value)?;
+        for (spelled, value) in entries {
+            restoration.entry(spelled, value.as_ref())?;
         }
-        let mut state = restoration.finish(head)?;
+        let (mut state, unused) = restoration.finish(head)?;
         state.keep_changes();
-        let names = Names::new(rules);
-        let remembered = state.evictions.remembered().map(|(key, _)| names.spell(key));
-        let known: HashSet<_> = state.groups.iter().map(|group| names.spell(group.key())).chain(remembered).collect();
-        let unused = entries.map(|(spelled, _)| spelled).filter(|spelled| !known.contains(*spelled));
-        let unused = unused.map(<[u8]>::to_vec).collect();
         Ok((state, unused))
     }
 
@@ -156,7 +151,7 @@ impl PartitionState {
                 before = Some(spelled);
                 restoration.entry(spelled, reader.block()?)?;
             }
-            restoration.finish(head)
+            restoration.finish(head).map(|(state, _)| state)
         })
     }
 

@@ -139,7 +139,7 @@ impl World {
         for (spelled, value) in entries {
             restoration.entry(spelled, value)?;
         }
-        restoration.finish(&self.state.head(Format::USUAL))
+        restoration.finish(&self.state.head(Format::USUAL)).map(|(state, _)| state)
     }
 }
 
@@ -214,7 +214,7 @@ proptest! {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }
         let head = Kind::Head.seal(Format::USUAL, &[], |writer| content.iter().for_each(|byte| writer.byte(*byte)));
-        if let Ok(state) = restoration.finish(&head) {
+        if let Ok((state, _)) = restoration.finish(&head) {
             world.state = state;
             world.take_all(&later);
         }
