@@ -56,6 +56,8 @@ pub(super) struct World {
     /// Where partitions begin; 0 for others.
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) records_max_seen: usize,
+    /// How often a restore finds that there is more to read.
+    pub(super) restore_steps: usize,
     /// Commits succeed at once; otherwise the test answers them.
     pub(super) answers_commits: bool,
 }
@@ -117,6 +119,7 @@ impl Stage {
             group_has_offsets: true,
             starts: BTreeMap::new(),
             records_max_seen: 0,
+            restore_steps: 0,
             answers_commits: false,
         }));
         let views = Arc::new(Views::default());
@@ -264,7 +267,10 @@ impl Transport for FakeTransport {
     }
 
     fn read_back(&mut self, _records_max: usize, _each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance> {
-        Ok(LookBack::End)
+        let mut world = self.0.borrow_mut();
+        let is_at_end = world.restore_steps == 0;
+        world.restore_steps = world.restore_steps.saturating_sub(1);
+        Ok(if is_at_end { LookBack::End } else { LookBack::More })
     }
 
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
