@@ -9,6 +9,7 @@ mod keys;
 mod obstacles;
 mod rebalance;
 mod reload;
+mod restore;
 mod shadow;
 mod state_topic;
 mod storm;

@@ -15,7 +15,7 @@ const INSTANCES: usize = 3;
 /// What is left when the kills are over, with the last transactions that nobody ends but the broker.
 const SETTLE: Duration = Duration::from_mins(10);
 
-fn number(name: &str, usual: usize) -> usize {
+pub(super) fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }
 
