@@ -28,6 +28,8 @@ use super::transport::{Incoming, PartitionId, Position};
 
 /// Changed groups at which a partition is saved before it is time.
 const CHANGES_MAX: usize = 50_000;
+/// Records decided at which it is, too: a restore decides them again, at about the pace of the first time.
+const TAIL_RECORDS_MAX: i64 = 100_000;
 
 /// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
 const MUTED_MAX: usize = 100;
@@ -198,12 +200,13 @@ impl Batch {
     }
 
     /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
-    /// is known; and of those whose time it is, or that have changed much, the one that has waited longest.
+    /// is known; and of those whose time it is, or that have changed much or moved far, the one that has waited longest.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<PartitionId> {
         let is_due = |owned: &&Owned| {
-            owned.saved.is_some_and(|saved| owned.next > saved)
-                && (now >= owned.save_at || owned.state.changes_count() >= CHANGES_MAX)
+            let tail = owned.saved.map_or(0, |saved| owned.next - saved);
+            let is_much = tail >= TAIL_RECORDS_MAX || owned.state.changes_count() >= CHANGES_MAX;
+            tail > 0 && (is_much || now >= owned.save_at)
         };
         let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
         let never = self.owned.iter().filter(|owned| owned.saved.is_none());

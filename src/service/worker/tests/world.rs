@@ -99,6 +99,21 @@ fn no_rules() -> Arc<RuleSet> {
     })
 }
 
+/// A batch without rules, of partitions that are saved once an hour.
+pub(super) fn batch(views: &Arc<Views>) -> Batch {
+    let author = Author { group_id: "watch".to_owned(), worker: 0 };
+    let workplace = Workplace {
+        rules: Arc::new(no_rules().into()),
+        settings: Settings::default(),
+        places: Arc::default(),
+        group_id: author.group_id.clone(),
+        save_interval: Duration::from_hours(1),
+        format: Format::USUAL,
+        views: Arc::clone(views),
+    };
+    Batch::new(&workplace, author)
+}
+
 impl Stage {
     pub(super) fn new() -> Self {
         let stage = Self::unready();
@@ -124,17 +139,7 @@ impl Stage {
         }));
         let views = Arc::new(Views::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let author = Author { group_id: "watch".to_owned(), worker: 0 };
-        let workplace = Workplace {
-            rules: Arc::new(no_rules().into()),
-            settings: Settings::default(),
-            places: Arc::default(),
-            group_id: author.group_id.clone(),
-            save_interval: Duration::from_hours(1),
-            format: Format::USUAL,
-            views: Arc::clone(&views),
-        };
-        let batch = Batch::new(&workplace, author);
+        let batch = batch(&views);
         let transport = FakeTransport(Rc::clone(&world));
         let worker = Worker::new(0, transport, batch, Arc::clone(&views), Arc::clone(&stop));
         Self { worker, world, views, stop }
