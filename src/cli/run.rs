@@ -201,6 +201,7 @@ async fn watch(
         post: Post::default(),
         group_id: config.kafka.group_id.clone(),
         save_interval: Duration::from_millis(config.state.snapshot_interval.millis().unsigned_abs()),
+        format: config.state.format,
         views: Arc::clone(views),
     };
     let is_routed = crew.is_routed();

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
+use crate::detect::state::Format;
 use crate::detect::{Limits, Span};
 use crate::ingest::Source;
 use crate::pipeline;
@@ -102,11 +103,17 @@ pub struct StateSettings {
     pub snapshot_interval: Span,
     /// The longest that what is known of a group is to be kept; rules that need more are warned about.
     pub kept_max: Span,
+    /// In which format that is.
+    pub format: Format,
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self { snapshot_interval: Span::from_millis(30_000), kept_max: Span::from_millis(90 * DAY_MS) }
+        Self {
+            snapshot_interval: Span::from_millis(30_000),
+            kept_max: Span::from_millis(90 * DAY_MS),
+            format: Format::USUAL,
+        }
     }
 }
 
@@ -195,6 +202,23 @@ impl Setting for LogFormat {
 }
 
 const DAY_MS: i64 = 86_400_000;
+/// `state.format`: the number of a format that this version knows.
+impl Setting for Format {
+    fn read(given: &Given) -> Result<Self, Fault> {
+        let number = usize::read(given)?;
+        Self::of_number(number).ok_or_else(|| {
+            let (oldest, newest) = (Self::OLDEST, Self::NEWEST);
+            let written = if oldest == newest { newest.to_string() } else { format!("{oldest} to {newest}") };
+            Fault::new(format!("{number} is no format of this version, which writes {written}"))
+                .hint("leave it out, and raise it once every instance runs a version that knows the new format")
+        })
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "integer", "minimum": Self::OLDEST.number(), "maximum": Self::NEWEST.number() })
+    }
+}
+
 /// Saving more often would be most of the work.
 const SNAPSHOT_INTERVAL_MIN_MS: i64 = 1_000;
 /// More evidence than this would make an alert too large for a topic.
@@ -236,6 +260,7 @@ impl Config {
             Ok(())
         });
         reader.set("state.kept_max", &mut config.state.kept_max);
+        reader.set("state.format", &mut config.state.format);
         config.pipeline.keyed_by.clone_from(&config.kafka.keyed_by.0);
         reader.set("sources.raw_timestamp", &mut config.sources.raw_timestamp);
         reader.set_path("geo.city_db", &mut config.geo.city_db);

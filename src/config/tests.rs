@@ -164,6 +164,20 @@ fn there_is_a_shadow_topic_only_where_rules_run_in_shadow() {
 }
 
 #[test]
+fn the_usual_format_is_written_until_a_known_one_is_named() {
+    let format = |text: &str| read(text, &[]).expect("valid").state.format;
+    assert_eq!((format(""), format("[state]\nformat = 2\n")), (Format::USUAL, Format::NEWEST));
+    let found = [problems("[state]\nformat = 0\n", &[]), problems("[state]\nformat = 3\n", &[])].concat();
+    let problem = |number| {
+        format!(
+            "tokenwatch.toml | state.format | {number} is no format of this version, which writes 1 to 2 | leave it out, \
+             and raise it once every instance runs a version that knows the new format"
+        )
+    };
+    assert_eq!(found, [problem(0), problem(3)]);
+}
+
+#[test]
 fn paths_are_relative_to_where_they_stand() {
     let (_folder, path) = file_with("c.toml", "[rules]\npaths = [\"own\", \"/shared\"]\n");
     let environment = variables(&[("TOKENWATCH_RULES__LISTS", "lists")]);

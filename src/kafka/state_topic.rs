@@ -29,6 +29,10 @@ const APPEAR_MAX: Duration = Duration::from_secs(15);
 const APPEAR_POLL: Duration = Duration::from_millis(100);
 /// An entry holds all windows of a group, which the usual limit of 1 MB may not.
 pub(super) const ENTRY_BYTES_MAX: &str = "33554432";
+/// Brokers compact closed segments alone, and only where enough in them is out of date. Their own settings, a gigabyte
+/// and half, would leave a restore to read every group many times over.
+const SEGMENT_BYTES: &str = "52428800";
+const OUT_OF_DATE_MIN: &str = "0.2";
 
 const PARTITIONS_ADDED: &str = "if partitions were added, keys have moved and windows have not: let everything be \
     consumed, stop all instances, delete the state topic, and start again; windows begin empty then";
@@ -49,7 +53,12 @@ pub async fn provide(settings: &KafkaSettings) -> Result<BTreeMap<String, i32>, 
     let (wanted, source) = sources.iter().copied().zip(&topics).max().unwrap_or((0, &topic));
     match state.first().copied().unwrap_or(0) {
         0 => {
-            let properties = [("cleanup.policy", "compact"), ("max.message.bytes", ENTRY_BYTES_MAX)];
+            let properties = [
+                ("cleanup.policy", "compact"),
+                ("segment.bytes", SEGMENT_BYTES),
+                ("min.cleanable.dirty.ratio", OUT_OF_DATE_MIN),
+                ("max.message.bytes", ENTRY_BYTES_MAX),
+            ];
             create(SETTING, &admin, onlooker, (&topic, wanted), &properties).await.map_err(|failure| {
                 failure.hint(
                     "make it with cleanup.policy=compact and as many partitions as the source topic with the most, or \

@@ -13,7 +13,7 @@ use crate::detect::limits::Limits;
 use crate::detect::matcher::LabelSet;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::{Delta, PartitionState, SnapshotError};
+use crate::detect::state::{Delta, Format, PartitionState, SnapshotError};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
@@ -176,17 +176,18 @@ impl Pipeline {
         self.side.with_times(partition.state.snapshot(&self.rules), &partition.times)
     }
 
-    /// What has changed in a partition since this was last asked, or since it was restored.
-    pub fn changes(&self, partition: &mut Partition) -> Delta {
-        let mut delta = partition.state.changes(&self.rules);
+    /// What has changed in a partition since this was last asked, or since it was restored, in this format.
+    pub fn changes(&self, partition: &mut Partition, format: Format) -> Delta {
+        let mut delta = partition.state.changes(&self.rules, format);
         delta.head = self.side.with_times(delta.head, &partition.times);
         delta
     }
 
-    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more.
+    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more. An entry is
+    /// dropped as soon as it is read.
     pub fn restore_from<'a>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
         head: &[u8],
         hash_seed: [u64; 4],
     ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {

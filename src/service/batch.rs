@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tracing::error;
 
 use crate::detect::rule::RuleSet;
-use crate::detect::state::SnapshotError;
+use crate::detect::state::{Format, SnapshotError};
 use crate::detect::{Origin, Timestamp};
 use crate::http::Views;
 use crate::ingest::Record;
@@ -29,6 +29,11 @@ use super::transport::{Incoming, PartitionId, Position};
 
 /// Changed groups at which a partition is saved before it is time.
 const CHANGES_MAX: usize = 50_000;
+/// Records decided at which it is, too: a restore decides them again, at about the pace of the first time.
+const TAIL_RECORDS_MAX: i64 = 100_000;
+
+/// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
+const MUTED_MAX: usize = 100;
 
 /// A partition with its windows.
 #[derive(Debug)]
@@ -58,16 +63,16 @@ struct Owned {
 
 impl Owned {
     /// The records that bring what is saved up to date; none if it is.
-    fn save(&mut self, pipeline: &Pipeline) -> Vec<(Output, PartitionId)> {
+    fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
         if self.saved == Some(self.next) {
             return Vec::new();
         }
-        let mut delta = pipeline.changes(&mut self.state);
+        let mut delta = pipeline.changes(&mut self.state, format);
         let stale = std::mem::take(&mut self.stale);
         let rewritten: HashSet<_> = delta.entries.iter().map(|(spelled, _)| spelled.clone()).collect();
         delta.entries.extend(stale.into_iter().filter(|key| !rewritten.contains(key)).map(|key| (key, None)));
         self.saved = Some(self.next);
-        let records = saved::records(&self.keys, &self.id, self.next, delta);
+        let records = saved::records(&self.keys, &self.id, self.next, (delta, format));
         records.map(|record| (record, self.id.clone())).collect()
     }
 }
@@ -118,13 +123,15 @@ pub struct Batch {
     recorder: Recorder,
     author: Author,
     save_interval: Duration,
+    /// In which what is known of partitions is saved.
+    format: Format,
 }
 
 impl Batch {
     /// A batch that owns no partition yet.
     #[must_use]
     pub fn new(workplace: &Workplace, author: Author) -> Self {
-        let Workplace { rules, settings, places, views, save_interval, post, group_id } = workplace;
+        let Workplace { rules, settings, places, views, save_interval, format, post, group_id } = workplace;
         Self {
             outcome: BatchOutcome::new(&rules.load()),
             recorder: views.metrics.recorder(&rules.load()),
@@ -148,6 +155,7 @@ impl Batch {
             miskeyed: Miskeyed::default(),
             author,
             save_interval: *save_interval,
+            format: *format,
         }
     }
 
@@ -172,8 +180,12 @@ impl Batch {
     }
 
     /// The partition that was saved, and those of its entries that are of no use any more.
-    pub fn restore(&self, saved: &Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
-        let entries = saved.entries.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
+    pub fn restore(&self, saved: &mut Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        // A million groups are not held twice: what some were made of makes room for the next. In the order in which they
+        // stand in memory, because an allocator can use a page for something else once nothing is left in it.
+        let mut entries: Vec<_> = saved.entries.iter_mut().collect();
+        entries.sort_unstable_by_key(|(_, value)| value.as_ptr());
+        let entries = entries.into_iter().map(|(spelled, value)| (spelled.as_slice(), std::mem::take(value)));
         self.pipeline.restore_from(entries, head, rand::random())
     }
 
@@ -182,7 +194,10 @@ impl Batch {
     pub fn replay(&mut self, partition: &mut Partition, origin: &Origin, incoming: &Incoming<'_>) {
         let record = Record { origin, timestamp: incoming.timestamp, payload: incoming.payload };
         self.pipeline.decide_keyed(partition, 0, (&record, incoming.key), &mut self.muted);
-        self.muted.clear();
+        let BatchOutcome { detected, rejected, sent, .. } = &self.muted;
+        if detected.alerts.len() + rejected.len() + sent.len() >= MUTED_MAX {
+            self.muted.clear();
+        }
     }
 
     /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
@@ -202,12 +217,13 @@ impl Batch {
     }
 
     /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
-    /// is known; and of those whose time it is, or that have changed much, the one that has waited longest.
+    /// is known; and of those whose time it is, or that have changed much or moved far, the one that has waited longest.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<PartitionId> {
         let is_due = |owned: &&Owned| {
-            owned.saved.is_some_and(|saved| owned.next > saved)
-                && (now >= owned.save_at || owned.state.changes_count() >= CHANGES_MAX)
+            let tail = owned.saved.map_or(0, |saved| owned.next - saved);
+            let is_much = tail >= TAIL_RECORDS_MAX || owned.state.changes_count() >= CHANGES_MAX;
+            tail > 0 && (is_much || now >= owned.save_at)
         };
         let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
         let never = self.owned.iter().filter(|owned| owned.saved.is_none());
@@ -219,7 +235,7 @@ impl Batch {
     pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
         let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == *partition) else { return };
         owned.save_at = save_at;
-        let records = owned.save(&self.pipeline);
+        let records = owned.save(&self.pipeline, self.format);
         if records.is_empty() {
             return;
         }
@@ -295,7 +311,7 @@ impl Batch {
             let next = Pipeline::of_part(part, Arc::clone(&rules), &self.settings, self.places.load_full());
             for owned in &mut self.owned {
                 // The records up to here were decided under the old rules, and must not be decided again under the new.
-                self.saves.extend(owned.save(&self.pipeline));
+                self.saves.extend(owned.save(&self.pipeline, self.format));
                 let known = self.pipeline.snapshot(&owned.state);
                 owned.state = next.restore(&known, rand::random()).unwrap_or_else(|problem| {
                     error!(partition = %owned.id, "its windows begin empty under the new rules: {problem}");

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::detect::state::Delta;
+use crate::detect::state::{Delta, Format};
 
 use super::output::Output;
 use super::transport::PartitionId;
 
-/// The form of keys and heads that is written, and the latest that is read.
-pub const FORMAT: u8 = 1;
+/// The form of keys. It does not follow the format of what stands under them: under another key a group would stand
+/// twice.
+const KEY_FORMAT: u8 = 1;
 
 const HEAD: u8 = 0;
 const ENTRY: u8 = 1;
@@ -23,7 +24,7 @@ const ENTRY: u8 = 1;
 /// The keys of one source partition in the state topic, whose partition has the same number.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Format and owner; the kind and the group's own key follow.
+    /// Form and owner; the kind and the group's own key follow.
     prefix: Arc<[u8]>,
 }
 
@@ -31,7 +32,7 @@ impl Keys {
     /// Those of a consumer group and a source topic.
     #[must_use]
     pub fn new(group_id: &str, topic: &str) -> Self {
-        let mut prefix = vec![FORMAT];
+        let mut prefix = vec![KEY_FORMAT];
         for name in [group_id, topic] {
             let length = u32::try_from(name.len()).expect("names are short");
             prefix.extend_from_slice(&length.to_be_bytes());
@@ -54,10 +55,15 @@ impl Keys {
     }
 }
 
-/// The records that bring the state topic up to date: the entries, then the head.
-pub fn records(keys: &Keys, partition: &PartitionId, offset: i64, delta: Delta) -> impl Iterator<Item = Output> {
+/// The records that bring the state topic up to date: the entries, then the head, in this format.
+pub fn records(
+    keys: &Keys,
+    partition: &PartitionId,
+    offset: i64,
+    (delta, format): (Delta, Format),
+) -> impl Iterator<Item = Output> {
     let number = partition.number;
-    let head = seal(offset, &delta.head);
+    let head = seal(format, offset, &delta.head);
     let (head_key, keys) = (keys.head(), keys.clone());
     let entries =
         delta.entries.into_iter().map(move |(spelled, value)| Output::state(number, keys.entry(&spelled), value));
@@ -65,8 +71,8 @@ pub fn records(keys: &Keys, partition: &PartitionId, offset: i64, delta: Delta) 
 }
 
 /// Format, offset, the engine's head, and a checksum over all of it.
-fn seal(offset: i64, head: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![FORMAT];
+fn seal(format: Format, offset: i64, head: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![format.number()];
     bytes.extend_from_slice(&offset.to_le_bytes());
     bytes.extend_from_slice(head);
     bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
@@ -77,7 +83,7 @@ fn seal(offset: i64, head: &[u8]) -> Vec<u8> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SavedError {
     /// Leave it as it is.
-    #[error("it was written by a newer version: format {found}, and this version reads formats up to {FORMAT}")]
+    #[error("it was written by a newer version: format {found}, and this version reads formats up to {newest}", newest = Format::NEWEST)]
     UnknownFormat {
         /// The format that it claims to have.
         found: u8,
@@ -98,7 +104,7 @@ pub struct Saved {
 impl Saved {
     /// Takes a record of the state topic, in the order of offsets.
     pub fn take(&mut self, keys: &Keys, key: &[u8], value: Option<&[u8]>) -> Result<(), SavedError> {
-        if let Some(found) = key.first().copied().filter(|found| *found > FORMAT) {
+        if let Some(found) = key.first().copied().filter(|found| *found > KEY_FORMAT) {
             return Err(SavedError::UnknownFormat { found });
         }
         match (keys.kind(key), value) {
@@ -117,7 +123,7 @@ impl Saved {
     /// The offset up to which the entries tell, and the engine's head; none if nothing was saved.
     pub fn head(&self) -> Result<Option<(i64, &[u8])>, SavedError> {
         let Some(bytes) = &self.head else { return Ok(None) };
-        if let Some(found) = bytes.first().copied().filter(|found| *found > FORMAT) {
+        if let Some(found) = bytes.first().copied().filter(|found| *found > Format::NEWEST.number()) {
             return Err(SavedError::UnknownFormat { found });
         }
         let Some((content, checksum)) = bytes.split_last_chunk() else {
@@ -162,8 +168,8 @@ mod tests {
             head: b"head".to_vec(),
         };
         let mut outputs: Vec<_> =
-            records(&keys, &partition(), 7, delta(&[("a", Some("1")), ("b", Some("1"))])).collect();
-        outputs.extend(records(&keys, &partition(), 9, delta(&[("a", None), ("b", Some("2"))])));
+            records(&keys, &partition(), 7, (delta(&[("a", Some("1")), ("b", Some("1"))]), Format::USUAL)).collect();
+        outputs.extend(records(&keys, &partition(), 9, (delta(&[("a", None), ("b", Some("2"))]), Format::NEWEST)));
         let saved = read(&keys, &outputs);
         assert_eq!(saved.entries, HashMap::from([(b"b".to_vec(), b"2".to_vec())]));
         assert_eq!(saved.head(), Ok(Some((9, b"head".as_slice()))));
@@ -177,12 +183,13 @@ mod tests {
     fn what_a_newer_version_wrote_is_told_from_what_is_damaged() {
         let keys = Keys::new("watch", "audit");
         let mut saved = Saved::default();
-        assert_eq!(saved.take(&keys, &[FORMAT + 1, 0], None), Err(SavedError::UnknownFormat { found: FORMAT + 1 }));
-        let good = seal(7, b"head");
+        let found = KEY_FORMAT + 1;
+        assert_eq!(saved.take(&keys, &[found, 0], None), Err(SavedError::UnknownFormat { found }));
+        let good = seal(Format::USUAL, 7, b"head");
         let mut newer = good.clone();
-        newer[0] = FORMAT + 1;
+        newer[0] = Format::NEWEST.number() + 1;
         saved.head = Some(newer);
-        assert_eq!(saved.head(), Err(SavedError::UnknownFormat { found: FORMAT + 1 }));
+        assert_eq!(saved.head(), Err(SavedError::UnknownFormat { found: Format::NEWEST.number() + 1 }));
         for at in 0..good.len() {
             let mut damaged = good.clone();
             damaged[at] ^= 1;

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, unbounded};
 
 use crate::detect::rule::RuleSet;
+use crate::detect::state::Format;
 use crate::http::Views;
 use crate::ingest::geo::Places;
 use crate::pipeline::Settings;
@@ -36,6 +37,8 @@ pub struct Workplace {
     pub group_id: String,
     /// Between two times that what is known of a partition is saved.
     pub save_interval: Duration,
+    /// In which format that is.
+    pub format: Format,
     /// Where the workers leave what is to be seen.
     pub views: Arc<Views>,
 }

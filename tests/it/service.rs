@@ -11,6 +11,7 @@ mod obstacles;
 mod pressure;
 mod rebalance;
 mod reload;
+mod restore;
 mod routed;
 mod shadow;
 mod state_topic;

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tokenwatch::detect::outcome::RuleTally;
 use tokenwatch::detect::rule::RuleSet;
+use tokenwatch::detect::state::Format;
 use tokenwatch::detect::{Alert, Limit, Limits, Origin, Timestamp};
 use tokenwatch::ingest::Record;
 use tokenwatch::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
@@ -73,7 +74,7 @@ impl Session {
 
     /// Brings a store of entries up to date, as a compacted topic is, and returns its head.
     pub fn save(&mut self, store: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
-        let delta = self.pipeline.changes(&mut self.partition);
+        let delta = self.pipeline.changes(&mut self.partition, Format::USUAL);
         for (key, value) in delta.entries {
             match value {
                 Some(value) => store.insert(key, value),

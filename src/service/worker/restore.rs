@@ -136,8 +136,8 @@ impl<T: Transport> Worker<T> {
 
     fn read_to_the_end(&mut self, job: Job, step: Step) -> Result<(), Failure> {
         match step {
-            Step::State { saved, problem, .. } => {
-                let restored = match problem.map_or_else(|| self.recall(&job, &saved), Err) {
+            Step::State { mut saved, problem, .. } => {
+                let restored = match problem.map_or_else(|| self.recall(&job, &mut saved), Err) {
                     Ok(restored) => restored,
                     Err(SavedError::UnknownFormat { found }) => return Err(newer(job.partition(), found)),
                     Err(SavedError::Damaged(why)) => {
@@ -164,7 +164,7 @@ impl<T: Transport> Worker<T> {
     }
 
     /// The partition as the state topic tells.
-    fn recall(&self, job: &Job, saved: &Saved) -> Result<Restored, SavedError> {
+    fn recall(&self, job: &Job, saved: &mut Saved) -> Result<Restored, SavedError> {
         let begins_at = job.start.position.offset;
         let Some((offset, head)) = saved.head()? else {
             if job.start.committed && begins_at > 0 {
@@ -179,7 +179,8 @@ impl<T: Transport> Worker<T> {
                 "the group's offsets have been moved back or away since the state was saved; windows begin empty");
             return Ok(self.restored_to_nothing(saved));
         }
-        match self.batch.restore(saved, head) {
+        let head = head.to_vec();
+        match self.batch.restore(saved, &head) {
             Ok((state, unused)) => Ok(Restored { state, saved: Some(offset), stale: unused }),
             Err(SnapshotError::UnknownFormat { found, .. }) => Err(SavedError::UnknownFormat { found }),
             Err(SnapshotError::Damaged { problem, .. }) => Err(SavedError::Damaged(problem)),

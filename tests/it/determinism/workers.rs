@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokenwatch::detect::Timestamp;
 use tokenwatch::detect::rule::RuleSet;
+use tokenwatch::detect::state::Format;
 use tokenwatch::http::Views;
 use tokenwatch::pipeline::Settings;
 use tokenwatch::service::output::Destination;
@@ -47,6 +48,7 @@ fn serve(rules: &Arc<RuleSet>, settings: &Settings, streams: &[Vec<Line>], worke
         post: Post::default(),
         group_id: "watch".to_owned(),
         save_interval: Duration::from_secs(30),
+        format: Format::default(),
         views: Arc::clone(&views),
     };
     let service = Service::start(vec![Team { workplace, transports: transports.collect() }]).expect("threads start");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use serde_json::json;
 use tokenwatch::detect::rule::{Options, Source, compile};
+use tokenwatch::detect::state::Format;
 use tokenwatch::ingest::geo::{Database, Kind, Places};
 use tokenwatch::pipeline::Settings;
 use tokenwatch::service::batch::{Batch, Restored};
@@ -49,6 +50,7 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
         post: Post::default(),
         group_id: "watch".to_owned(),
         save_interval: Duration::from_secs(30),
+        format: Format::default(),
         views: Arc::default(),
     };
     let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });

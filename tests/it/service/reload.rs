@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
+use tokenwatch::detect::state::Format;
 use tokenwatch::pipeline::Settings;
 use tokenwatch::service::batch::{Batch, Restored};
 use tokenwatch::service::ledger::Ledger;
@@ -59,6 +60,7 @@ impl Bench {
             post: Post::default(),
             group_id: "watch".to_owned(),
             save_interval: Duration::from_secs(30),
+            format: Format::default(),
             views: Arc::default(),
         };
         let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });

@@ -1,6 +1,6 @@
 //! A state topic that this version must not go on with is refused, with what to do, and left as it is.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
@@ -13,6 +13,28 @@ fn set_partitions(broker: &Broker, topic: &str, count: usize) {
     let asked = NewPartitions::new(topic, count);
     let answers = runtime.block_on(admin.create_partitions([&asked], &AdminOptions::new())).expect("an answer");
     assert!(answers.iter().all(Result::is_ok), "the topic grows: {answers:?}");
+}
+
+/// What a topic is set to.
+fn settings(broker: &Broker, topic: &str) -> ConfigResource {
+    let admin: AdminClient<DefaultClientContext> = broker.client_config().create().expect("an admin client");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let answers = runtime.block_on(admin.describe_configs(&asked, &AdminOptions::new())).expect("an answer");
+    answers.into_iter().next().expect("one answer").expect("the topic is there")
+}
+
+#[test]
+fn it_is_made_compacted_with_as_many_partitions_as_the_source_has() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 3);
+    deployment.start_ready().stop();
+    assert_eq!(broker.partition_count(&deployment.state), 3);
+    let settings = settings(broker, &deployment.state);
+    let value = |name: &str| settings.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+    assert_eq!(value("cleanup.policy"), "compact");
+    let segment: u64 = value("segment.bytes").parse().expect("a number");
+    assert!(segment < 100_000_000, "open segments are not compacted, and this one stays open up to {segment} bytes");
 }
 
 #[test]

@@ -33,8 +33,9 @@ impl Dormant {
             writer.fixed(until.millis().to_le_bytes());
             writer.count(weight);
             writer.count(states.len());
+            let mut shown = Vec::new();
             for state in states {
-                write_state(state, newest, writer);
+                write_state(state, newest, &mut shown, writer);
             }
         });
         Self(bytes.into())
@@ -49,7 +50,8 @@ impl Dormant {
         let mut reader = Reader::new(&self.0[2 * TIME_BYTES..]);
         let _weight = reader.uint()?;
         let count = reader.count(1)?;
-        (0..count).map(|_| read_state(rules, self.newest(), hasher, &mut reader)).collect()
+        let mut shown = Vec::new();
+        (0..count).map(|_| read_state((rules, hasher), self.newest(), &mut shown, &mut reader)).collect()
     }
 
     /// The newest match time over all rules.
@@ -79,13 +81,22 @@ impl Dormant {
     }
 }
 
-/// Most rules saw the group's newest match, so how far each is from it takes a byte.
-fn write_state(state: &RuleState, newest: Timestamp, writer: &mut Writer) {
+/// Most rules saw the group's newest match, so how far each is from it takes a byte; and most show the same matches, in the
+/// same order, so one that is `shown` already is told by its place there, from 1.
+fn write_state<'a>(state: &'a RuleState, newest: Timestamp, shown: &mut Vec<&'a Sighting>, writer: &mut Writer) {
     writer.count(state.rule());
     write_memory(&state.memory, writer);
     writer.int(newest.since(state.newest).millis());
     writer.count(state.evidence.iter().len());
+    let mut next = 0;
     for sighting in state.evidence.iter() {
+        if let Some(ahead) = shown[next..].iter().position(|known| *known == sighting) {
+            next += ahead + 1;
+            writer.count(next);
+            continue;
+        }
+        shown.push(sighting);
+        writer.count(0);
         writer.int(state.newest.since(sighting.time).millis());
         writer.uint(u64::from(sighting.source()));
         writer.int(sighting.offset());
@@ -95,21 +106,29 @@ fn write_state(state: &RuleState, newest: Timestamp, writer: &mut Writer) {
 }
 
 fn read_state(
-    rules: &[Rule],
+    (rules, hasher): (&[Rule], &ValueHasher),
     newest: Timestamp,
-    hasher: &ValueHasher,
+    shown: &mut Vec<Sighting>,
     reader: &mut Reader<'_>,
 ) -> Result<RuleState, SnapshotError> {
     let index = reader.short()?;
     let rule = &rules[index as usize];
     let memory = read_memory(reader)?;
     let newest = newest - Span::from_millis(reader.int()?);
-    let shown = reader.count(1)?;
-    let evidence: Result<EvidenceRing, SnapshotError> = (0..shown)
+    let count = reader.count(1)?;
+    let evidence: Result<EvidenceRing, SnapshotError> = (0..count)
         .map(|_| {
+            if let Some(place) = (reader.short()? as usize).checked_sub(1) {
+                return shown
+                    .get(place)
+                    .cloned()
+                    .ok_or_else(|| reader.damage("it shows a match that it does not hold"));
+            }
             let time = newest - Span::from_millis(reader.int()?);
             let record = (reader.short()?, reader.int()?);
-            Ok(Sighting::resumed(time, record, &read_id(reader)?))
+            let sighting = Sighting::resumed(time, record, &read_id(reader)?);
+            shown.push(sighting.clone());
+            Ok(sighting)
         })
         .collect();
     let (evidence, window) = (evidence?, windows::read(rule, newest, hasher, reader)?);

@@ -9,6 +9,7 @@ use crate::detect::window::ValueHasher;
 
 use super::error::SnapshotError;
 use super::exhibits::{Exhibits, Recalled};
+use super::format::Format;
 use super::names::{Names, RuleName};
 use super::wire::{Kind, Reader, Writer};
 use super::{waiting, windows};
@@ -32,8 +33,14 @@ const HELD: u8 = 1;
 const PART_BYTES_MIN: usize = size_of::<RuleName>() + 1;
 
 /// Seals the entry of the group that is spelled so.
-pub(super) fn seal(spelled: &[u8], entry: &Lent<'_>, sources: &Sources, rules: &RuleSet, names: &Names) -> Vec<u8> {
-    Kind::Group.seal(spelled, |writer| match entry {
+pub(super) fn seal(
+    (format, spelled): (Format, &[u8]),
+    entry: &Lent<'_>,
+    sources: &Sources,
+    rules: &RuleSet,
+    names: &Names,
+) -> Vec<u8> {
+    Kind::Group.seal(format, spelled, |writer| match entry {
         Entry::Held(group, waiting) => write_held((group, waiting), sources, rules, names, writer),
         Entry::Remains(memories) => {
             let rule = |(rule, _): &(u16, AlertMemory)| usize::from(*rule);

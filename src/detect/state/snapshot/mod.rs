@@ -20,6 +20,7 @@ mod dormant;
 mod entry;
 mod error;
 mod exhibits;
+mod format;
 mod names;
 mod restoration;
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod waiting;
 mod windows;
 mod wire;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::detect::rule::RuleSet;
 use crate::detect::state::{GroupKey, PartitionState, Waiting};
@@ -36,6 +37,7 @@ use crate::detect::state::{GroupKey, PartitionState, Waiting};
 pub(super) use dormant::Dormant;
 use entry::{Entry, Lent};
 pub use error::SnapshotError;
+pub use format::Format;
 use names::Names;
 use restoration::Restoration;
 use wire::Kind;
@@ -70,8 +72,8 @@ impl PartitionState {
         self.changes.count()
     }
 
-    /// What has changed since changes were last taken, or kept. `rules` are those it was decided under.
-    pub fn changes(&mut self, rules: &RuleSet) -> Delta {
+    /// What has changed since changes were last taken, or kept, in this format. `rules` are those it was decided under.
+    pub fn changes(&mut self, rules: &RuleSet, format: Format) -> Delta {
         let names = Names::new(rules);
         let keys = self.changes.take();
         for key in &keys {
@@ -85,39 +87,36 @@ impl PartitionState {
             let value = if let Some(group) = self.groups.get(key) {
                 let waiting = waiting.get(&**key).map_or(&[] as &[_], Vec::as_slice);
                 let group = group.awake(&rules.rules, &self.hasher);
-                Some(entry::seal(&spelled, &Entry::Held(&group, waiting), &self.sources, rules, &names))
+                Some(entry::seal((format, &spelled), &Entry::Held(&group, waiting), &self.sources, rules, &names))
             } else {
                 let remains = self.evictions.remembered_of(key);
-                remains.map(|memories| entry::seal(&spelled, &Entry::Remains(memories), &self.sources, rules, &names))
+                let remains = remains.map(Entry::Remains);
+                remains.map(|remains| entry::seal((format, &spelled), &remains, &self.sources, rules, &names))
             };
             (spelled, value)
         };
-        Delta { entries: keys.iter().map(entry).collect(), head: self.head() }
+        Delta { entries: keys.iter().map(entry).collect(), head: self.head(format) }
     }
 
     /// The state that a store of entries holds, as far as `rules` can go on with it, and how those groups are spelled of
     /// which the store knows more than it needs to. Changes are kept from here on.
     pub fn restore_from<'a>(
-        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
         head: &[u8],
         rules: &RuleSet,
         seed_and_time: ([u64; 4], StreamTime),
     ) -> Result<(Self, Vec<Vec<u8>>), SnapshotError> {
         let mut restoration = Restoration::new(rules, seed_and_time, entries.len());
-        for (spelled, value) in entries.clone() {
-            restoration.entry(spelled, value)?;
+        for (spelled, value) in entries {
+            restoration.entry(spelled, value.as_ref())?;
         }
-        let mut state = restoration.finish(head)?;
+        let (mut state, unused) = restoration.finish(head)?;
         state.keep_changes();
-        let names = Names::new(rules);
-        let remembered = state.evictions.remembered().map(|(key, _)| names.spell(key));
-        let known: HashSet<_> = state.groups.iter().map(|group| names.spell(group.key())).chain(remembered).collect();
-        let unused = entries.map(|(spelled, _)| spelled).filter(|spelled| !known.contains(*spelled));
-        let unused = unused.map(<[u8]>::to_vec).collect();
         Ok((state, unused))
     }
 
-    /// Everything that is known of the partition, in order of groups. `rules` are those it was decided under.
+    /// Everything that is known of the partition, in order of groups, in the usual format. `rules` are those it was
+    /// decided under.
     #[must_use]
     pub fn snapshot(&self, rules: &RuleSet) -> Vec<u8> {
         let names = Names::new(rules);
@@ -125,7 +124,7 @@ impl PartitionState {
         let mut entries = Vec::with_capacity(self.groups.len());
         let mut add = |key: &GroupKey, entry: &Lent<'_>| {
             let spelled = names.spell(key);
-            let value = entry::seal(&spelled, entry, &self.sources, rules, &names);
+            let value = entry::seal((Format::USUAL, &spelled), entry, &self.sources, rules, &names);
             entries.push((spelled, value));
         };
         for group in &self.groups {
@@ -136,8 +135,8 @@ impl PartitionState {
             add(key, &Entry::Remains(memories));
         }
         entries.sort_unstable();
-        Kind::Whole.seal(&[], |writer| {
-            writer.block(&self.head());
+        Kind::Whole.seal(Format::USUAL, &[], |writer| {
+            writer.block(&self.head(Format::USUAL));
             writer.count(entries.len());
             for (spelled, value) in &entries {
                 writer.block(spelled);
@@ -165,12 +164,12 @@ impl PartitionState {
                 before = Some(spelled);
                 restoration.entry(spelled, reader.block()?)?;
             }
-            restoration.finish(head)
+            restoration.finish(head).map(|(state, _)| state)
         })
     }
 
-    fn head(&self) -> Vec<u8> {
-        Kind::Head.seal(&[], |writer| {
+    fn head(&self, format: Format) -> Vec<u8> {
+        Kind::Head.seal(format, &[], |writer| {
             writer.time(self.stream_time);
             writer.uint(self.arrivals);
             writer.uint(u64::from(self.wheel.now()));

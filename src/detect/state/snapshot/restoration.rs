@@ -27,6 +27,8 @@ pub(super) struct Restoration<'a> {
     state: PartitionState,
     recalled: Recalled,
     waiting: Vec<Waiting>,
+    /// How groups are spelled that entries tell of and nobody needs any more.
+    unused: Vec<Vec<u8>>,
     /// The latest time that any entry tells of, and the last arrival.
     latest: Timestamp,
     last_arrival: u64,
@@ -45,13 +47,17 @@ impl<'a> Restoration<'a> {
             }
         }
         let context = Context { rules, names: Names::new(rules), is_read, hasher: state.hasher.clone() };
-        let (recalled, waiting) = (Recalled::default(), Vec::new());
-        Self { context, state, recalled, waiting, latest: Timestamp::BEFORE_ALL, last_arrival: 0, stream_time }
+        let (recalled, waiting, unused) = (Recalled::default(), Vec::new(), Vec::new());
+        let (latest, last_arrival) = (Timestamp::BEFORE_ALL, 0);
+        Self { context, state, recalled, waiting, unused, latest, last_arrival, stream_time }
     }
 
     /// Takes the entry of the group that is spelled so, if the rules have use for it.
     pub(super) fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
-        let Some(key) = self.context.names.group(spelled)? else { return Ok(()) };
+        let Some(key) = self.context.names.group(spelled)? else {
+            self.unused.push(spelled.to_vec());
+            return Ok(());
+        };
         match self.context.open((&key, spelled), value, &mut self.recalled)? {
             Some(Entry::Held(mut group, waiting)) => {
                 self.latest = self.latest.max(group.latest());
@@ -65,19 +71,20 @@ impl<'a> Restoration<'a> {
                 self.waiting.extend(waiting);
                 self.state.groups.insert(key, group);
             }
-            Some(Entry::Remains(memories)) => {
+            Some(Entry::Remains(memories)) if !memories.is_empty() => {
                 let alerts = memories.iter().map(|(_, memory)| memory.parts().0);
                 self.latest = alerts.fold(self.latest, Timestamp::max);
                 // Nothing has to make room for it.
                 self.state.evictions.remember(key, memories, RemainsMax::NONE, drop);
             }
-            None => {}
+            _ => self.unused.push(spelled.to_vec()),
         }
         Ok(())
     }
 
-    /// Sets the partition's time, and concludes from it what the partition had concluded.
-    pub(super) fn finish(mut self, head: &[u8]) -> Result<PartitionState, SnapshotError> {
+    /// Sets the partition's time, and concludes from it what the partition had concluded. Also how the groups are spelled
+    /// whose entries are of no use any more.
+    pub(super) fn finish(mut self, head: &[u8]) -> Result<(PartitionState, Vec<Vec<u8>>), SnapshotError> {
         Kind::Head.open(&[], head, |reader| {
             let state = &mut self.state;
             state.stream_time = reader.time()?;
@@ -88,7 +95,7 @@ impl<'a> Restoration<'a> {
             self.settle(now);
             Ok(())
         })?;
-        Ok(PartitionState { sources: self.recalled.sources, ..self.state })
+        Ok((PartitionState { sources: self.recalled.sources, ..self.state }, self.unused))
     }
 
     /// An error if something is known that can only be known later.
@@ -107,7 +114,7 @@ impl<'a> Restoration<'a> {
 
     /// Drops and files what the partition would have dropped and filed by its stream time.
     fn settle(&mut self, now: WheelStep) {
-        let Self { context, state, .. } = self;
+        let Self { context, state, unused, .. } = self;
         let rules = &context.rules.rules;
         let (mut wheel, mut size) = (Wheel::resumed(now, std::iter::empty()), Size::default());
         state.groups.retain(|key: &GroupKey, group: &mut Group| {
@@ -115,11 +122,13 @@ impl<'a> Restoration<'a> {
             if stays {
                 wheel.file(group.filed(), key.clone());
                 size += entry_size(key, group);
+            } else {
+                unused.push(context.names.spell(key));
             }
             stays
         });
         (state.wheel, state.size) = (wheel, size);
-        state.evictions.forget_ended(start_of(now), rules, |_| ());
+        state.evictions.forget_ended(start_of(now), rules, |key| unused.push(context.names.spell(key)));
         for waiting in self.waiting.drain(..) {
             let is_over = waiting.time + wait(&rules[waiting.rule]) < state.stream_time;
             if !is_over {

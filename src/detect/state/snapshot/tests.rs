@@ -101,7 +101,7 @@ impl World {
         let mut entries = BTreeMap::new();
         let mut add = |key: &GroupKey, entry: &Lent<'_>| {
             let spelled = names.spell(key);
-            let value = entry::seal(&spelled, entry, &self.state.sources, &self.rules, &names);
+            let value = entry::seal((Format::USUAL, &spelled), entry, &self.state.sources, &self.rules, &names);
             entries.insert(spelled, value);
         };
         for group in &self.state.groups {
@@ -139,7 +139,7 @@ impl World {
         for (spelled, value) in entries {
             restoration.entry(spelled, value)?;
         }
-        restoration.finish(&self.state.head())
+        restoration.finish(&self.state.head(Format::USUAL)).map(|(state, _)| state)
     }
 }
 
@@ -192,7 +192,7 @@ proptest! {
                 2 => content.insert(at, byte),
                 _ => drop(content.remove(at)),
             }
-            *value = Kind::Group.seal(spelled, |writer| content.iter().for_each(|byte| writer.byte(*byte)));
+            *value = Kind::Group.seal(Format::USUAL, spelled, |writer| content.iter().for_each(|byte| writer.byte(*byte)));
         }
         if let Ok(state) = world.restored(&entries) {
             world.state = state;
@@ -213,8 +213,8 @@ proptest! {
         for (spelled, value) in world.entries() {
             restoration.entry(&spelled, &value).expect("what was written can be read");
         }
-        let head = Kind::Head.seal(&[], |writer| content.iter().for_each(|byte| writer.byte(*byte)));
-        if let Ok(state) = restoration.finish(&head) {
+        let head = Kind::Head.seal(Format::USUAL, &[], |writer| content.iter().for_each(|byte| writer.byte(*byte)));
+        if let Ok((state, _)) = restoration.finish(&head) {
             world.state = state;
             world.take_all(&later);
         }
@@ -241,8 +241,8 @@ fn every_type() -> World {
     world
 }
 
-/// What was written by a release must be read by the next. If this fails, either the format changed (raise `FORMAT`
-/// and go on reading this one), or the versions of rules did, which forgets their windows at an upgrade.
+/// What was written by a release must be read by the next. If this fails, either the format changed (bring
+/// a new [`Format`] and go on reading this one), or the versions of rules did, which forgets their windows at an upgrade.
 #[test]
 fn the_first_format_is_still_written_and_read() {
     let world = every_type();
@@ -261,6 +261,33 @@ fn the_first_format_is_still_written_and_read() {
     assert_eq!(rules.len(), world.rules.rules.len(), "every rule holds something");
 }
 
+/// What an upgrade is: the new version writes the old format until it is told to write the new one, reads a store in
+/// which both stand, and never touches what it need not.
+#[test]
+fn the_old_format_is_written_until_another_is_asked_for_and_both_are_read() {
+    assert!(Format::OLDEST <= Format::USUAL && Format::USUAL < Format::NEWEST);
+    let mut world = World::new(100);
+    world.state.keep_changes();
+    let (mut store, mut head) = (BTreeMap::new(), Vec::new());
+    let mut save = |world: &mut World, format: Format| {
+        let delta = world.state.changes(&world.rules, format);
+        let values = delta.entries.iter().filter_map(|(_, value)| value.as_ref()).chain([&delta.head]);
+        assert!(values.clone().count() > 1 && values.into_iter().all(|value| value[0] == format.number()));
+        store.extend(delta.entries.into_iter().map(|(spelled, value)| (spelled, value.expect("held"))));
+        head = delta.head;
+    };
+    for (who, format) in [("ann", Format::USUAL), ("bob", Format::USUAL), ("bob", Format::NEWEST)] {
+        world.take(&Step { gap: 1, delay: 0, mark: "a", who, app: "web", number: 1 });
+        save(&mut world, format);
+    }
+    let formats: BTreeSet<u8> = store.values().map(|value| value[0]).collect();
+    assert_eq!(formats, BTreeSet::from([Format::USUAL.number(), Format::NEWEST.number()]));
+    let entries = store.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
+    let restored = PartitionState::restore_from(entries, &head, &world.rules, [5, 6, 7, 8]);
+    let (restored, unused) = restored.expect("both formats are known");
+    assert!(unused.is_empty() && restored.snapshot(&world.rules) == world.state.snapshot(&world.rules));
+}
+
 #[test]
 fn an_entry_is_no_other_group_s_and_no_head() {
     let mut world = World::new(100);
@@ -273,7 +300,7 @@ fn an_entry_is_no_other_group_s_and_no_head() {
     let mismatch = |error: SnapshotError| error.to_string().contains("checksum does not match");
     assert!(restoration.entry(one, others).is_err_and(mismatch));
     assert!(restoration.entry(other, its).is_err_and(mismatch));
-    assert!(restoration.entry(one, &world.state.head()).is_err_and(mismatch));
+    assert!(restoration.entry(one, &world.state.head(Format::USUAL)).is_err_and(mismatch));
     assert!(restoration.entry(one, its).is_ok());
     assert!(restoration.finish(its).is_err_and(mismatch));
 }
@@ -283,7 +310,7 @@ fn a_group_cannot_be_ahead_of_its_partition() {
     let mut world = World::new(100);
     let step = |gap| Step { gap, delay: 0, mark: "a", who: "ann", app: "web", number: 1 };
     world.take(&step(1));
-    let head = world.state.head();
+    let head = world.state.head(Format::USUAL);
     let finish = |world: &World| {
         let mut restoration = Restoration::new(&world.rules, ([0; 4], StreamTime::Own), 0);
         for (spelled, value) in world.entries() {

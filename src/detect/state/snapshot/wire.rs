@@ -8,10 +8,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::detect::time::{Span, Timestamp};
 
 use super::error::SnapshotError;
+use super::format::Format;
 
-/// The format that is written, and the latest that is read. It stands in the first byte of everything sealed.
-pub(super) const FORMAT: u8 = 1;
-
+/// Room for most of what is written, so that it need not be moved while it grows.
+const USUAL_BYTES: usize = 256;
 const CHECKSUM_BYTES: usize = size_of::<u64>();
 
 /// What a sealed unit is. With the key that it belongs to, it goes into the checksum, so that no unit is ever read in
@@ -32,8 +32,9 @@ impl Kind {
     }
 
     /// Writes a unit: the format, the content, and a checksum over both.
-    pub(super) fn seal(self, key: &[u8], content: impl FnOnce(&mut Writer)) -> Vec<u8> {
-        let mut writer = Writer { bytes: vec![FORMAT] };
+    pub(super) fn seal(self, format: Format, key: &[u8], content: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut writer = Writer { bytes: Vec::with_capacity(USUAL_BYTES) };
+        writer.byte(format.number());
         content(&mut writer);
         let checksum = self.checksum(key, &writer.bytes);
         writer.fixed(checksum);
@@ -48,11 +49,11 @@ impl Kind {
         content: impl FnOnce(&mut Reader<'a>) -> Result<T, SnapshotError>,
     ) -> Result<T, SnapshotError> {
         let mut reader = Reader::new(bytes);
-        let format = reader.byte()?;
-        if format > FORMAT {
-            return Err(SnapshotError::UnknownFormat { found: format, known_max: FORMAT });
+        let found = reader.byte()?;
+        if found > Format::NEWEST.number() {
+            return Err(SnapshotError::UnknownFormat { found, known_max: Format::NEWEST.number() });
         }
-        let Some((covered, checksum)) = bytes.split_last_chunk().filter(|_| format > 0) else {
+        let Some((covered, checksum)) = bytes.split_last_chunk().filter(|_| found >= Format::OLDEST.number()) else {
             return Err(reader.damage("it is no snapshot"));
         };
         if self.checksum(key, covered) != *checksum {
@@ -136,7 +137,7 @@ impl Writer {
 
     /// The bytes of a content that needs no seal.
     pub(super) fn bytes(content: impl FnOnce(&mut Self)) -> Vec<u8> {
-        let mut writer = Self { bytes: Vec::new() };
+        let mut writer = Self { bytes: Vec::with_capacity(USUAL_BYTES) };
         content(&mut writer);
         writer.bytes
     }

@@ -113,3 +113,22 @@ fn an_answer_about_a_partition_that_has_gone_meanwhile_is_not_used() {
     stage.steps(1);
     assert_eq!(stage.calls(), [Call::Release(vec![0]), Call::Begin(0, 7)], "another owner may have moved it");
 }
+
+#[test]
+fn partitions_go_on_while_others_are_restored() {
+    let mut stage = Stage::owning(&[0]);
+    stage.world().restore_steps = 10;
+    stage.event(Event::Assigned(vec![partition(1), partition(2)]));
+    stage.steps(2);
+    for offset in 0..3 {
+        stage.record(0, offset, BAD);
+        stage.steps(1);
+        stage.event(Event::Committed);
+        assert!(stage.calls().contains(&Call::Send(offset.unsigned_abs())), "{offset}");
+    }
+    assert!(stage.views.readiness.report().missing.contains_key("worker 0"), "not all of it is restored");
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert!(stage.views.readiness.report().missing.keys().all(|what| what != "worker 0"));
+    let calls = stage.calls();
+    assert!([Call::Begin(1, 0), Call::Begin(2, 0)].iter().all(|begin| calls.contains(begin)), "{calls:?}");
+}

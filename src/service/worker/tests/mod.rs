@@ -2,6 +2,7 @@
 
 mod faults;
 mod groups;
+mod saves;
 mod simulation;
 mod world;
 

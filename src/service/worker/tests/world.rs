@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::detect::Timestamp;
 use crate::detect::rule::RuleSet;
+use crate::detect::state::Format;
 use crate::http::Views;
 use crate::pipeline::Settings;
 use crate::service::Failure;
@@ -56,6 +57,8 @@ pub(super) struct World {
     /// Where partitions begin; 0 for others.
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) records_max_seen: usize,
+    /// How often a restore finds that there is more to read.
+    pub(super) restore_steps: usize,
     /// Commits succeed at once; otherwise the test answers them.
     pub(super) answers_commits: bool,
     /// Outputs are not taken, because their transaction has failed.
@@ -99,6 +102,22 @@ fn no_rules() -> Arc<RuleSet> {
     })
 }
 
+/// A batch without rules, of partitions that are saved once an hour.
+pub(super) fn batch(views: &Arc<Views>) -> Batch {
+    let author = Author { group_id: "watch".to_owned(), worker: 0 };
+    let workplace = Workplace {
+        rules: Arc::new(no_rules().into()),
+        settings: Settings::default(),
+        places: Arc::default(),
+        post: Post::default(),
+        group_id: author.group_id.clone(),
+        save_interval: Duration::from_hours(1),
+        format: Format::USUAL,
+        views: Arc::clone(views),
+    };
+    Batch::new(&workplace, author)
+}
+
 impl Stage {
     pub(super) fn new() -> Self {
         let stage = Self::unready();
@@ -119,22 +138,13 @@ impl Stage {
             group_has_offsets: true,
             starts: BTreeMap::new(),
             records_max_seen: 0,
+            restore_steps: 0,
             answers_commits: false,
             dooms: false,
         }));
         let views = Arc::new(Views::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let author = Author { group_id: "watch".to_owned(), worker: 0 };
-        let workplace = Workplace {
-            rules: Arc::new(no_rules().into()),
-            settings: Settings::default(),
-            places: Arc::default(),
-            post: Post::default(),
-            group_id: author.group_id.clone(),
-            save_interval: Duration::from_hours(1),
-            views: Arc::clone(&views),
-        };
-        let batch = Batch::new(&workplace, author);
+        let batch = batch(&views);
         let transport = FakeTransport(Rc::clone(&world));
         let worker = Worker::new(0, transport, batch, Arc::clone(&views), Arc::clone(&stop));
         Self { worker, world, views, stop }
@@ -267,7 +277,10 @@ impl Transport for FakeTransport {
     }
 
     fn read_back(&mut self, _records_max: usize, _each: &mut dyn FnMut(Incoming<'_>)) -> Result<LookBack, Hindrance> {
-        Ok(LookBack::End)
+        let mut world = self.0.borrow_mut();
+        let is_at_end = world.restore_steps == 0;
+        world.restore_steps = world.restore_steps.saturating_sub(1);
+        Ok(if is_at_end { LookBack::End } else { LookBack::More })
     }
 
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use crate::detect::rule::RuleSet;
+use crate::detect::state::Format;
 use crate::http::Views;
 use crate::pipeline::Pipeline;
 use crate::service::batch::Batch;
@@ -62,6 +63,7 @@ impl<'a> Cast<'a> {
             group_id: "watch".to_owned(),
             save_interval: [Duration::from_millis(200), Duration::from_secs(2), Duration::from_hours(1)]
                 [chance.below(3)],
+            format: Format::USUAL,
             views: Arc::clone(views),
         };
         let named = chance.one_in(3);
@@ -100,6 +102,8 @@ impl<'a> Cast<'a> {
         let client = Client::new(&self.broker, name, transactional_id, Rc::clone(&member));
         let author = Author { group_id: "watch".to_owned(), worker: 0 };
         let stop = Arc::new(AtomicBool::new(false));
+        // An upgrade is always under way: some write the new format, others still the old one.
+        self.workplace.format = [Format::USUAL, Format::NEWEST][self.boots as usize % 2];
         let batch = Batch::new(&self.workplace, author);
         let worker = Worker::new(0, client, batch, Arc::clone(&self.workplace.views), Arc::clone(&stop));
         let frozen_until = self.broker.borrow().now;

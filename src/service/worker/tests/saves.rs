@@ -1,0 +1,36 @@
+//! When a partition is saved.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::world::{batch, partition};
+use crate::http::Views;
+use crate::service::batch::Restored;
+use crate::service::transport::Position;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The numbers of the partitions due at a time, of some saved up to 0 and standing at these offsets; they are to be saved
+/// an hour from `now`.
+fn due(offsets: &[i64], now: Instant, at: Instant) -> Vec<i32> {
+    let mut batch = batch(&Arc::new(Views::default()));
+    for (number, offset) in (0_i32..).zip(offsets) {
+        let restored = Restored { state: batch.unknown(), saved: Some(0), stale: Vec::new() };
+        batch.add(Position { partition: partition(number), offset: *offset }, restored, now + HOUR);
+    }
+    batch.due(at).into_iter().map(|partition| partition.number).collect()
+}
+
+#[test]
+fn a_partition_is_saved_when_it_is_time_and_there_is_news() {
+    let now = Instant::now();
+    assert!(due(&[0, 1], now, now + HOUR - Duration::from_secs(1)).is_empty());
+    assert_eq!(due(&[0, 1], now, now + HOUR), [1_i32]);
+}
+
+#[test]
+fn a_partition_is_saved_before_it_is_time_if_a_restore_would_have_much_to_decide_again() {
+    let now = Instant::now();
+    assert!(due(&[99_999], now, now).is_empty());
+    assert_eq!(due(&[99_999, 100_000], now, now), [1_i32]);
+}
