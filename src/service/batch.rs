@@ -1,9 +1,8 @@
-//! The partitions that a worker owns, and the batch of their records that is being decided.
+//! The batch of records that is being decided, of the partitions that a worker owns.
 //!
 //! One place knows what a decided record leaves behind: alerts, a dead letter, a count, an offset. Nothing here waits
 //! or sends.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,8 +21,9 @@ use crate::telemetry::{Dispositions, PartitionState, Recorder};
 use super::ledger::Ledger;
 use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
+use super::owned::Owned;
 use super::route::{MARK_INTERVAL, Meeting, Told};
-use super::saved::{self, Keys, Saved};
+use super::saved::{Keys, Saved};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
 
@@ -34,48 +34,6 @@ const TAIL_RECORDS_MAX: i64 = 100_000;
 
 /// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
 const MUTED_MAX: usize = 100;
-
-/// A partition with its windows.
-#[derive(Debug)]
-struct Owned {
-    id: PartitionId,
-    /// Where the record under decision stands; kept to share the topic's name.
-    origin: Origin,
-    state: Partition,
-    /// The offset after the last record decided.
-    next: i64,
-    /// True if a record of the current batch was in it.
-    touched: bool,
-    /// True once it is on its way to another owner, who decides what comes.
-    halted: bool,
-    /// Index in [`Batch::topics`].
-    topic: usize,
-    keys: Keys,
-    /// The offset up to which its saved state tells; none if nothing is saved.
-    saved: Option<i64>,
-    /// When it is to be saved again.
-    save_at: Instant,
-    /// Keys of the state topic that are of no use any more.
-    stale: Vec<Vec<u8>>,
-    /// What those know of it who count its matches.
-    told: Told,
-}
-
-impl Owned {
-    /// The records that bring what is saved up to date; none if it is.
-    fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
-        if self.saved == Some(self.next) {
-            return Vec::new();
-        }
-        let mut delta = pipeline.changes(&mut self.state, format);
-        let stale = std::mem::take(&mut self.stale);
-        let rewritten: HashSet<_> = delta.entries.iter().map(|(spelled, _)| spelled.clone()).collect();
-        delta.entries.extend(stale.into_iter().filter(|key| !rewritten.contains(key)).map(|key| (key, None)));
-        self.saved = Some(self.next);
-        let records = saved::records(&self.keys, &self.id, self.next, (delta, format));
-        records.map(|record| (record, self.id.clone())).collect()
-    }
-}
 
 /// A partition that is restored, or new.
 #[derive(Debug)]

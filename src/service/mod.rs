@@ -9,6 +9,7 @@ pub mod failure;
 pub mod ledger;
 mod miskeyed;
 pub mod output;
+mod owned;
 pub mod route;
 pub mod saved;
 pub mod threads;

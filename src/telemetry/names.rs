@@ -56,7 +56,7 @@ pub const RULE_RELOADS: &str = "tokenwatch_rule_reloads_total";
 pub const BUILD_INFO: &str = "tokenwatch_build_info";
 
 /// Every name above.
-pub const ALL: [&str; 26] = [
+pub const ALL: [&str; 27] = [
     RECORDS,
     EVENTS,
     RULE_MATCHES,

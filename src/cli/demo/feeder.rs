@@ -50,7 +50,7 @@ impl Feeder {
             seed,
             start_ms: now_ms,
             events_per_second: rate,
-            attacks: AttackKind::ALL.into_iter().filter(|kind| is_seen_by_partition(*kind)).collect(),
+            attacks: AttackKind::ALL.to_vec(),
             attack_every_ms: ATTACK_EVERY_MS,
             attack_span_ms: ATTACK_SPAN_MS,
             ..TrafficConfig::default()
@@ -81,12 +81,6 @@ impl Feeder {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| Failure::unavailable("the feeder panicked"))?
     }
-}
-
-/// Records are keyed by subject. An attack on many subjects from one address is spread over the partitions, and no
-/// partition sees enough of it.
-fn is_seen_by_partition(kind: AttackKind) -> bool {
-    kind != AttackKind::PasswordSpraying
 }
 
 fn write(

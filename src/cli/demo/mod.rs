@@ -19,7 +19,7 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::config::{Config, HttpSettings, LogLevel, LogSettings};
+use crate::config::{Config, HttpSettings, KeyedBy, LogLevel, LogSettings};
 use crate::detect::Span;
 use crate::geo::Databases;
 use crate::http::Views;
@@ -35,6 +35,8 @@ use scoreboard::Scoreboard;
 use screen::{Pulse, Screen};
 use watcher::Watcher;
 
+/// By what the generated records are keyed.
+const KEYED_BY: &str = "jwt.sub";
 const TOPIC: &str = "audit";
 const PARTITIONS: i32 = 6;
 /// Between two looks at the service while it starts and ends, and between two status lines.
@@ -85,6 +87,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     ])?;
     config.kafka.bootstrap_servers = vec![broker.address().to_owned()];
     config.kafka.topics = vec![TOPIC.to_owned()];
+    config.kafka.keyed_by = KeyedBy(Some(KEYED_BY.to_owned()));
+    config.pipeline.keyed_by = Some(KEYED_BY.to_owned());
     // Its rules are those it began with: the score at the end counts by them.
     config.rules.reload = false;
     let rules = match arguments.rules.as_slice() {

@@ -17,7 +17,7 @@ use super::super::{Failure, counted};
 use super::feeder::Fed;
 use super::scoreboard::{Score, Scoreboard};
 use super::watcher::SeenAlert;
-use super::{Arguments, PARTITIONS};
+use super::{Arguments, KEYED_BY, PARTITIONS};
 
 /// Standard output below which a status line is drawn.
 #[derive(Debug)]
@@ -30,18 +30,15 @@ const DIM: Style = Style::new().dimmed();
 /// More names than this are too long a line.
 const NAMES_MAX: usize = 6;
 
-/// Which of somebody's rules can seem not to work, because records are keyed by subject.
-fn split_note(rules: &RuleSet) -> String {
-    let split = split_rules(rules, &Spread { topics: 1, keyed_by: Some("jwt.sub") });
+/// Where matches go of rules that the records' key does not group.
+fn routing_note(rules: &RuleSet) -> String {
+    let split = split_rules(rules, &Spread { topics: 1, keyed_by: Some(KEYED_BY) });
     let groups: BTreeSet<_> = split.iter().map(|split| group_by(rules, &rules.rules[split.rule])).collect();
     if groups.is_empty() {
         return String::new();
     }
     let groups = groups.into_iter().collect::<Vec<_>>().join(", by ");
-    format!(
-        "note     records are keyed by jwt.sub, and windows are kept per partition: a rule grouped by {groups} counts only\n\
-         \x20        what one partition sees; try it with \"tokenwatch generate | tokenwatch replay --rules ...\"\n"
-    )
+    format!("routing  records are keyed by {KEYED_BY}; matches are routed, for rules grouped by {groups}\n")
 }
 
 fn level_style(level: &str) -> Style {
@@ -72,8 +69,8 @@ impl Screen {
     pub(super) fn introduce(&self, arguments: &Arguments, rules: &RuleSet, address: SocketAddr) -> Result<(), Failure> {
         let names: Vec<_> =
             rules.rules.iter().filter(|rule| rule.alerts).map(|rule| rule.header.name.as_str()).collect();
-        // Of the shipped rules the score tells as much.
-        let note = if arguments.rules.is_empty() { String::new() } else { split_note(rules) };
+        // Of the shipped rules the groups are many.
+        let note = if arguments.rules.is_empty() { String::new() } else { routing_note(rules) };
         let names = if names.len() > NAMES_MAX { names.len().to_string() } else { names.join(", ") };
         let until = arguments.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {time:.0?}"));
         let lines = format!(

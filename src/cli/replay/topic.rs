@@ -94,10 +94,12 @@ impl Topic {
         progress.map_err(Failure::from)
     }
 
-    /// Says which rules the topic's partitions may make wrong.
+    /// Says for which rules the service routes matches, which a replay does not: it counts each partition for itself.
     pub(super) fn warn_of_split_groups(&self, config: &Config, rules: &crate::detect::rule::RuleSet) {
         if self.history.partitions > 1 {
-            split_groups::sentences(config, rules).iter().for_each(say);
+            for sentence in split_groups::sentences(config, rules) {
+                say(format!("{sentence}; replay counts each partition for itself, and may miss alerts of theirs"));
+            }
         }
     }
 }

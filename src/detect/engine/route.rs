@@ -47,14 +47,14 @@ pub struct Arriving<'a> {
 }
 
 impl Engine {
-    /// The first half: what rules that remember something count of an event goes into `routed`; the alerts of those that
+    /// The first half: what rules that remember something count of an event goes into `matches`; the alerts of those that
     /// remember nothing go into `outcome`.
     pub fn take_apart(
         &mut self,
         routes: &Routes,
         state: &mut PartitionState,
         event: &Event<'_>,
-        routed: &mut Vec<Routed>,
+        matches: &mut Vec<Routed>,
         outcome: &mut Outcome,
     ) -> Lateness {
         let rules = Arc::clone(&self.rules);
@@ -73,7 +73,7 @@ impl Engine {
                 let labels = std::mem::take(&mut self.touched[rule]);
                 match routes.of_rule(rule) {
                     _ if !self.plan.counts(rule, labels) => {}
-                    Some(route) => self.route(&rules, (routes, route), (rule, labels), &subject, routed, outcome),
+                    Some(route) => self.route(&rules, (routes, route), (rule, labels), &subject, matches, outcome),
                     None => self.alert_on_each(&rules, rule, &subject, outcome),
                 }
             }
@@ -89,7 +89,7 @@ impl Engine {
         (routes, route): (&Routes, usize),
         (rule, labels): Reader,
         subject: &Match<'_, '_>,
-        routed: &mut Vec<Routed>,
+        matches: &mut Vec<Routed>,
         outcome: &mut Outcome,
     ) {
         let mut groups: SmallVec<[(Vec<u8>, usize, u32); 1]> = SmallVec::new();
@@ -117,7 +117,7 @@ impl Engine {
         for (key, grouping, _) in groups.iter().filter(|(.., labels)| self.plan.counts(rule, *labels)) {
             let values = key::values(key);
             let group = routes.places(route, *grouping).iter().map(|place| values[*place].clone()).collect();
-            add(routed, route, group, (rule, labels));
+            add(matches, route, group, (rule, labels));
         }
     }
 
@@ -157,10 +157,10 @@ impl Engine {
 
 /// Adds a rule to those that count the match in a place. Its labels are all of its: which of them hold for which group
 /// is worked out there.
-fn add(routed: &mut Vec<Routed>, route: usize, group: Vec<String>, reader: Reader) {
-    match routed.iter_mut().find(|known| known.route == route && known.group == group) {
+fn add(matches: &mut Vec<Routed>, route: usize, group: Vec<String>, reader: Reader) {
+    match matches.iter_mut().find(|known| known.route == route && known.group == group) {
         Some(known) if known.readers.contains(&reader) => {}
         Some(known) => known.readers.push(reader),
-        None => routed.push(Routed { route, group, readers: SmallVec::from_slice(&[reader]) }),
+        None => matches.push(Routed { route, group, readers: SmallVec::from_slice(&[reader]) }),
     }
 }

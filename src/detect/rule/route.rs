@@ -25,7 +25,8 @@ pub enum Route {
 /// The routes of a rule set.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    routes: Vec<Route>,
+    /// Each once.
+    all: Vec<Route>,
     /// By rule: its route; none for a rule that remembers nothing.
     of_rules: Vec<Option<usize>>,
     /// By route and grouping: at which places of a group stand the values that decide where it is.
@@ -38,14 +39,14 @@ impl Routes {
     /// Works out the routes of a rule set.
     #[must_use]
     pub fn new(rules: &RuleSet) -> Self {
-        let mut routes: Vec<Route> = Vec::new();
+        let mut all: Vec<Route> = Vec::new();
         let mut of_rules = vec![None; rules.rules.len()];
         let mut places = HashMap::new();
         for chain in chains(rules) {
             let route = route(rules, &chain);
-            let number = routes.iter().position(|known| *known == route).unwrap_or_else(|| {
-                routes.push(route.clone());
-                routes.len() - 1
+            let number = all.iter().position(|known| *known == route).unwrap_or_else(|| {
+                all.push(route.clone());
+                all.len() - 1
             });
             for index in chain {
                 of_rules[index] = Some(number);
@@ -54,13 +55,13 @@ impl Routes {
                 }
             }
         }
-        Self { routes, of_rules, places, needs: needs(rules) }
+        Self { all, of_rules, places, needs: needs(rules) }
     }
 
     /// A route.
     #[must_use]
     pub fn route(&self, route: usize) -> &Route {
-        &self.routes[route]
+        &self.all[route]
     }
 
     /// The route of a rule; none if it remembers nothing, and so is right anywhere.
@@ -84,7 +85,7 @@ impl Routes {
     /// Rules over rules that must all meet in one place, which no more partitions make faster.
     pub fn together(&self) -> impl Iterator<Item = usize> + '_ {
         let is_together =
-            |route: &Option<usize>| route.is_some_and(|route| matches!(self.routes[route], Route::Together(_)));
+            |route: &Option<usize>| route.is_some_and(|route| matches!(self.all[route], Route::Together(_)));
         self.of_rules.iter().enumerate().filter(move |(_, route)| is_together(route)).map(|(rule, _)| rule)
     }
 }

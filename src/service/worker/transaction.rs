@@ -131,7 +131,7 @@ impl<T: Transport> Worker<T> {
         match why {
             Undelivered::Refused(failure) => return Err(failure),
             Undelivered::Retry(why) | Undelivered::Doomed(why) => {
-                self.mention(&why, "an output is not written; trying again")
+                self.mention(&why, "an output is not written; trying again");
             }
             Undelivered::TooLarge(why) => self.too_large(ticket, &why)?,
         }

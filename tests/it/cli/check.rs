@@ -139,14 +139,14 @@ fn said_with(kafka: &str) -> String {
 
 #[test]
 fn rules_whose_groups_partitions_split_are_named() {
-    let split = "rules grouped by jwt.sub count right only where all records of a group are in one partition";
+    let routed = "matches of rules grouped by jwt.sub go through the topic \"tokenwatch-matches\", because";
     for (kafka, why) in [
-        ("topics = [\"audit\"]\n", "and nothing says by what the records are keyed: password_guessing"),
-        ("topics = [\"audit\"]\nkeyed_by = \"jwt.sid\"\n", "but the records are keyed by jwt.sid: password_guessing"),
-        ("topics = [\"a\", \"b\"]\nkeyed_by = \"jwt.sub\"\n", "but several topics are read: password_guessing"),
+        ("topics = [\"audit\"]\n", "nothing says by what the records are keyed: password_guessing"),
+        ("topics = [\"audit\"]\nkeyed_by = \"jwt.sid\"\n", "the records are keyed by jwt.sid: password_guessing"),
+        ("topics = [\"a\", \"b\"]\nkeyed_by = \"jwt.sub\"\n", "several topics are read: password_guessing"),
     ] {
         let said = said_with(kafka);
-        assert!(said.contains(&format!("{split}, {why}")), "{kafka}: {said}");
+        assert!(said.contains(&format!("{routed} {why}")), "{kafka}: {said}");
     }
     for kafka in ["topics = [\"audit\"]\nkeyed_by = \"jwt.sub\"\n", ""] {
         let said = said_with(kafka);

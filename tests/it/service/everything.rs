@@ -10,8 +10,8 @@ use tokenwatch::traffic::{AttackKind, Label, Malformed, Traffic, TrafficConfig};
 use super::deployment::{Deployment, EVENT_BYTES_MAX, PATIENCE, count};
 use super::expected::{Finding, findings};
 use crate::support::kafka::{self, Position, Received, Record};
-use crate::support::net;
 use crate::support::process::{run, tokenwatch};
+use crate::support::{net, wait};
 
 const EVENTS: usize = 100_000;
 /// A broken record after every so many events.
@@ -117,20 +117,26 @@ fn a_hundred_thousand_events_give_exactly_the_expected_alerts_and_dead_letters()
     let Some(broker) = kafka::shared() else { return };
     let deployment = Deployment::new(broker, 2, 6).kafka("workers", "2");
     let mut instance = deployment.start();
-    // Windows do not move with their partition yet, so nothing may be read before each worker has its share.
+    // So that both sides of the route have two workers at work.
     instance.running.wait_for_stderr("both workers to own partitions", PATIENCE, |text| {
         let owns = |worker: &str| text.lines().any(|line| line.contains("are read") && line.contains(worker));
-        (owns("worker=0 partitions=audit") && owns("worker=1 partitions=audit")).then_some(())
+        let owned = ["worker=0 partitions=audit", "worker=1 partitions=audit", "worker=2 partitions=matches"];
+        owned.iter().all(|worker| owns(worker)).then_some(())
     });
     let (records, labels) = records();
     let sent = send(&deployment, records);
     instance.wait_until_consumed(sent.len());
     instance.wait_until_ready();
-    deployment.wait_until_all_is_committed();
-    let metrics = instance.metrics();
+    deployment.counted_matches(1);
+    let alerted = count(deployment.alerts().len());
+    let metrics = wait::until("every alert to be acknowledged", PATIENCE, || {
+        let metrics = instance.metrics();
+        let answered = metrics.sum("tokenwatch_alert_latency_seconds_count", &[]);
+        if answered >= alerted { Ok(metrics) } else { Err(format!("{answered} of {alerted}")) }
+    });
     let recent = net::get(&instance.url("/api/v1/alerts?limit=1000")).expect("an answer").body;
     let finished = instance.stop();
-    for warning in ["message.timestamp.type=CreateTime", "rules grouped by jwt.sub count right only where"] {
+    for warning in ["message.timestamp.type=CreateTime", "matches of rules grouped by jwt.sub go through the topic"] {
         assert!(finished.stderr().contains(warning), "{warning}: {}", finished.stderr());
     }
     deployment.wait_until_all_is_committed();

@@ -108,8 +108,10 @@ impl Storm<'_> {
                 _ => Ok(()),
             }
         });
+        // It may notice before the call returns.
+        let before = broken_off(&self.instances[victim]);
         self.broker.fence(&format!("{}/{}/0", self.deployment.group, NAMES[victim]));
-        self.fenced = Some((victim, broken_off(&self.instances[victim])));
+        self.fenced = Some((victim, before));
     }
 
     /// Waits until the victim of a fence has noticed.

@@ -104,9 +104,9 @@ impl Options {
     /// The text of a properties file for one node that keeps its records in the folder `data`.
     pub(super) fn server_properties(&self, role: Role, data: &Path, ports: &Ports) -> String {
         let Ports { inner, controller, client, advertised } = ports;
-        let brokers = |client: &u16| match self.has_client_listener() {
-            true => format!("INNER://127.0.0.1:{inner},CLIENT://127.0.0.1:{client}"),
-            false => format!("INNER://127.0.0.1:{inner}"),
+        let brokers = |client: &u16| {
+            let inner = format!("INNER://127.0.0.1:{inner}");
+            if self.has_client_listener() { format!("{inner},CLIENT://127.0.0.1:{client}") } else { inner }
         };
         let (brokers, advertised) = (brokers(client), brokers(advertised));
         let client_protocol = if self.asks_for_login() { "SASL_PLAINTEXT" } else { "PLAINTEXT" };
