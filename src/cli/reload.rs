@@ -184,4 +184,26 @@ mod tests {
         assert!(watched.look(false).is_some_and(|found| found.is_err()));
         assert!(watched.look(false).is_none(), "told once");
     }
+
+    #[test]
+    fn rules_that_need_routing_wait_for_a_start_that_routes() {
+        let text = rule(2);
+        let source = crate::detect::rule::Source { path: "rules.yml", text: &text };
+        let rules = crate::detect::rule::compile(&[source], &crate::detect::rule::Options::default());
+        let rules = rules.expect("valid").rules;
+        let mut config = Config::default();
+        config.kafka.topics = vec!["audit".to_owned()];
+        let refused = |is_routed| {
+            let target =
+                Target { in_force: Arc::new(ArcSwap::from_pointee(no_rules())), views: Arc::default(), is_routed };
+            target.check(&rules, &config).err().map(|refusal| refusal.message)
+        };
+        assert_eq!(refused(true), None);
+        let why = refused(false).expect("its groups would be split");
+        assert!(why.contains("begins with a start of the service") && why.ends_with(": c"), "{why}");
+    }
+
+    fn no_rules() -> RuleSet {
+        crate::detect::rule::compile(&[], &crate::detect::rule::Options::default()).expect("valid").rules
+    }
 }
