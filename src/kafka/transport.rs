@@ -34,6 +34,7 @@ pub struct KafkaTransport {
     /// The partitions that the worker was told to give back and has not; the group waits for it.
     unanswered: Option<Vec<PartitionId>>,
     begun: Vec<PartitionId>,
+    paused: bool,
     /// Threads that look up offsets.
     questions: Vec<JoinHandle<()>>,
 }
@@ -61,7 +62,15 @@ impl KafkaTransport {
             .subscribe(&topics)
             .map_err(|error| Failure::configuration("kafka.topics", format!("cannot be subscribed to: {error}")))?;
         let (start, consumer, reader) = (settings.start, Arc::new(consumer), Reader::new(settings));
-        Ok(Self { consumer, writer, reader, start, unanswered: None, begun: Vec::new(), questions: Vec::new() })
+        let (begun, questions) = (Vec::new(), Vec::new());
+        Ok(Self { consumer, writer, reader, start, unanswered: None, begun, paused: false, questions })
+    }
+
+    fn pause_or_resume(&self, list: &TopicPartitionList) {
+        let done = if self.paused { self.consumer.pause(list) } else { self.consumer.resume(list) };
+        if let Err(error) = done {
+            self.disturbed(format!("cannot pause or resume: {error}"));
+        }
     }
 
     fn answer(&mut self, assigned: bool, list: &TopicPartitionList) {
@@ -161,6 +170,8 @@ impl Transport for KafkaTransport {
         let partitions = std::slice::from_ref(&position.partition);
         let list = begin::list(partitions, |_| Offset::Offset(position.offset)).map_err(passing)?;
         self.consumer.incremental_assign(&list).map_err(passing)?;
+        // The client remembers that a partition was paused when it was taken from it.
+        self.pause_or_resume(&list);
         self.begun.extend_from_slice(partitions);
         Ok(())
     }
@@ -182,11 +193,8 @@ impl Transport for KafkaTransport {
     }
 
     fn pause(&mut self, paused: bool) {
-        let list = Self::list(&self.begun);
-        let done = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
-        if let Err(error) = done {
-            self.disturbed(format!("cannot pause or resume: {error}"));
-        }
+        self.paused = paused;
+        self.pause_or_resume(&Self::list(&self.begun));
     }
 
     fn send(&mut self, ticket: Ticket, outgoing: &Outgoing<'_>) -> Result<(), Undelivered> {

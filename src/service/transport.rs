@@ -203,7 +203,8 @@ pub trait Transport {
     /// Answers [`Event::Revoked`] and [`Event::Lost`]: stops reading these partitions and lets go of them.
     fn release(&mut self, partitions: &[PartitionId]);
 
-    /// Stops delivering records, or goes on where it stopped. Everything else goes on all the time.
+    /// Stops delivering records, also of partitions that are begun later, or goes on where it stopped. Everything else
+    /// goes on all the time.
     fn pause(&mut self, paused: bool);
 
     /// Hands an output over to be written in the open transaction, or in a new one; [`Event::Delivered`] or

@@ -215,9 +215,6 @@ impl<T: Transport> Worker<T> {
         info!(worker = self.number, partitions = %partition, offset = job.start.position.offset,
             groups = restored.state.groups(), seconds = (now - since).as_secs_f64(), "partitions are read");
         self.own(job.start, restored, now);
-        if self.paused {
-            self.transport.pause(true);
-        }
         self.show_readiness();
         Ok(())
     }
