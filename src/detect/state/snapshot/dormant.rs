@@ -19,7 +19,12 @@ use super::wire::{Reader, Writer};
 #[derive(Clone, Debug)]
 pub(in crate::detect::state) struct Dormant(Box<[u8]>);
 
-const TIME_BYTES: usize = size_of::<i64>();
+/// What is asked for while the states lie still.
+struct Head {
+    newest: Timestamp,
+    until: Timestamp,
+    weight: u64,
+}
 
 impl Dormant {
     /// `states` in order, their weight together; the times are [`Self::newest`] and [`Self::remembered_until`].
@@ -29,8 +34,8 @@ impl Dormant {
         weight: usize,
     ) -> Self {
         let bytes = Writer::bytes(|writer| {
-            writer.fixed(newest.millis().to_le_bytes());
-            writer.fixed(until.millis().to_le_bytes());
+            writer.time(newest);
+            writer.int(until.since(newest).millis());
             writer.count(weight);
             writer.count(states.len());
             let mut shown = Vec::new();
@@ -47,32 +52,37 @@ impl Dormant {
     }
 
     fn read(&self, rules: &[Rule], hasher: &ValueHasher) -> Result<Vec<RuleState>, SnapshotError> {
-        let mut reader = Reader::new(&self.0[2 * TIME_BYTES..]);
-        let _weight = reader.uint()?;
+        let (Head { newest, .. }, mut reader) = self.head()?;
         let count = reader.count(1)?;
         let mut shown = Vec::new();
-        (0..count).map(|_| read_state((rules, hasher), self.newest(), &mut shown, &mut reader)).collect()
+        (0..count).map(|_| read_state((rules, hasher), newest, &mut shown, &mut reader)).collect()
+    }
+
+    fn head(&self) -> Result<(Head, Reader<'_>), SnapshotError> {
+        let mut reader = Reader::new(&self.0);
+        let newest = reader.time()?;
+        let until = newest + Span::from_millis(reader.int()?);
+        let weight = reader.uint()?;
+        Ok((Head { newest, until, weight }, reader))
+    }
+
+    fn known(&self) -> Head {
+        self.head().expect("what was written here reads back").0
     }
 
     /// The newest match time over all rules.
     pub(in crate::detect::state) fn newest(&self) -> Timestamp {
-        self.time(0)
+        self.known().newest
     }
 
     /// The time after which, with the lateness on top, every rule has forgotten the group.
     pub(in crate::detect::state) fn remembered_until(&self) -> Timestamp {
-        self.time(TIME_BYTES)
-    }
-
-    fn time(&self, at: usize) -> Timestamp {
-        let millis = self.0[at..].first_chunk().expect("both times were written first");
-        Timestamp::from_millis(i64::from_le_bytes(*millis))
+        self.known().until
     }
 
     /// What the states weigh towards `limits.state_bytes` when they are awake.
     pub(in crate::detect::state) fn weight(&self) -> usize {
-        let weight = Reader::new(&self.0[2 * TIME_BYTES..]).uint().expect("it was written after the times");
-        usize::try_from(weight).expect("it was counted in this process")
+        usize::try_from(self.known().weight).expect("it was counted in this process")
     }
 
     /// Bytes on the heap.
