@@ -214,6 +214,7 @@ impl<'e, 'o> Visit<'_, 'e, 'o> {
         firings: &mut Firings,
         outcome: &mut Outcome,
     ) -> Resize {
+        group.touch(readers.iter().map(|(rule, _)| *rule));
         let mut size_before = Size { bytes: group.own_bytes(), weight: 0 };
         let mut size_after = Size::default();
         for reader in readers {

@@ -212,6 +212,11 @@ impl EvidenceRing {
         }
     }
 
+    /// Something that must be read to be known, where a full ring writes next.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.newest.front().map_or(0, |oldest| oldest.offset.unsigned_abs())
+    }
+
     /// The matches held, oldest first.
     pub(in crate::detect) fn iter(&self) -> impl ExactSizeIterator<Item = &Sighting> {
         self.newest.iter()

@@ -179,6 +179,11 @@ impl<I: Copy> Series<I> {
         self.newest = self.entries.back().map_or(Timestamp::BEFORE_ALL, Entry::time);
     }
 
+    /// Something that must be read to be known, near where the next match goes.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.entries.back().map_or(0, |entry| u64::from(entry.packed[0]))
+    }
+
     /// Bytes of the matches held with a quarter of them as room to spare, whatever room there is.
     pub(in crate::detect) fn weight(&self) -> usize {
         self.entries.len() * size_of::<Entry<I>>() * 5 / 4

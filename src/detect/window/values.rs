@@ -36,6 +36,11 @@ impl ValueTable {
         self.slots.len() - self.free_count as usize
     }
 
+    /// Something that must be read to be known, near the first values.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.slots.first().map_or(0, |slot| u64::from(slot.holders))
+    }
+
     /// The numbers ever given, free ones included.
     pub(in crate::detect) fn numbers(&self) -> usize {
         self.slots.len()
