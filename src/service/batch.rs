@@ -141,9 +141,7 @@ impl Batch {
     pub fn restore(&self, saved: &mut Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
         // A million groups are not held twice: what some were made of makes room for the next. In the order in which they
         // stand in memory, because an allocator can use a page for something else once nothing is left in it.
-        let mut entries: Vec<_> = saved.entries.iter_mut().collect();
-        entries.sort_unstable_by_key(|(_, value)| value.as_ptr());
-        let entries = entries.into_iter().map(|(spelled, value)| (spelled.as_slice(), std::mem::take(value)));
+        let entries = saved.entries.iter_mut().map(|(spelled, value)| (spelled.as_slice(), std::mem::take(value)));
         self.pipeline.restore_from(entries, head, rand::random())
     }
 
@@ -175,17 +173,22 @@ impl Batch {
     }
 
     /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
-    /// is known; and of those whose time it is, or that have changed much or moved far, the one that has waited longest.
+    /// is known; all whose saving costs next to nothing; and of those whose time it is, or that have changed much or moved
+    /// far, the one that has waited longest.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<PartitionId> {
         let is_due = |owned: &&Owned| {
-            let tail = owned.saved.map_or(0, |saved| owned.next - saved);
+            let tail = owned.tail();
             let is_much = tail >= TAIL_RECORDS_MAX || owned.state.changes_count() >= CHANGES_MAX;
             tail > 0 && (is_much || now >= owned.save_at)
         };
         let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
-        let never = self.owned.iter().filter(|owned| owned.saved.is_none());
-        never.chain(longest).map(|owned| owned.id.clone()).collect()
+        let at_once = self.owned.iter().filter(|owned| owned.saved.is_none() || owned.is_quiet());
+        let mut due: Vec<_> = at_once.map(|owned| owned.id.clone()).collect();
+        if let Some(longest) = longest.filter(|longest| !due.contains(&longest.id)) {
+            due.push(longest.id.clone());
+        }
+        due
     }
 
     /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,

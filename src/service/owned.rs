@@ -12,6 +12,11 @@ use super::route::Told;
 use super::saved::{self, Keys};
 use super::transport::PartitionId;
 
+/// Records decided at which a partition is saved if hardly any group has changed, which costs next to nothing.
+const QUIET_RECORDS_MAX: usize = 1_000;
+/// So many records to a changed group are hardly any.
+const QUIET_RECORDS_A_CHANGE: usize = 100;
+
 /// A partition with its windows.
 #[derive(Debug)]
 pub(super) struct Owned {
@@ -39,6 +44,17 @@ pub(super) struct Owned {
 }
 
 impl Owned {
+    /// How many records were decided since it was saved; none if it never was.
+    pub(super) fn tail(&self) -> i64 {
+        self.saved.map_or(0, |saved| self.next - saved)
+    }
+
+    /// True if many records have changed hardly a group, as where matches only pass through.
+    pub(super) fn is_quiet(&self) -> bool {
+        let tail = usize::try_from(self.tail()).unwrap_or_default();
+        tail >= QUIET_RECORDS_MAX && tail >= self.state.changes_count().saturating_mul(QUIET_RECORDS_A_CHANGE)
+    }
+
     /// The records that bring what is saved up to date; none if it is.
     pub(super) fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
         if self.saved == Some(self.next) {

@@ -4,9 +4,10 @@
 //! says up to which offset the entries tell; it is written after them in one transaction. What an entry says is the
 //! engine's business.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::RandomState;
+use indexmap::IndexMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::detect::state::{Delta, Format};
@@ -94,11 +95,19 @@ pub enum SavedError {
 }
 
 /// What has been read of a partition so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Saved {
-    /// By how their groups are spelled.
-    pub entries: HashMap<Vec<u8>, Vec<u8>>,
+    /// By how their groups are spelled, about as they stand in the topic and so in memory.
+    pub entries: IndexMap<Vec<u8>, Vec<u8>, RandomState>,
     head: Option<Vec<u8>>,
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        // Attackers choose how groups are spelled.
+        let [first, second, third, fourth] = rand::random();
+        Self { entries: IndexMap::with_hasher(RandomState::with_seeds(first, second, third, fourth)), head: None }
+    }
 }
 
 impl Saved {
@@ -109,11 +118,18 @@ impl Saved {
         }
         match (keys.kind(key), value) {
             (Some((HEAD, _)), value) => self.head = value.map(<[u8]>::to_vec),
-            (Some((ENTRY, spelled)), Some(value)) => {
-                self.entries.insert(spelled.to_vec(), value.to_vec());
-            }
+            (Some((ENTRY, spelled)), Some(value)) => match self.entries.get_mut(spelled) {
+                // Compaction is always behind: most groups stand in the topic more than once.
+                Some(held) => {
+                    held.clear();
+                    held.extend_from_slice(value);
+                }
+                None => {
+                    self.entries.insert(spelled.to_vec(), value.to_vec());
+                }
+            },
             (Some((ENTRY, spelled)), None) => {
-                self.entries.remove(spelled);
+                self.entries.swap_remove(spelled);
             }
             _ => {}
         }
@@ -171,7 +187,8 @@ mod tests {
             records(&keys, &partition(), 7, (delta(&[("a", Some("1")), ("b", Some("1"))]), Format::USUAL)).collect();
         outputs.extend(records(&keys, &partition(), 9, (delta(&[("a", None), ("b", Some("2"))]), Format::NEWEST)));
         let saved = read(&keys, &outputs);
-        assert_eq!(saved.entries, HashMap::from([(b"b".to_vec(), b"2".to_vec())]));
+        let entries: Vec<_> = saved.entries.clone().into_iter().collect();
+        assert_eq!(entries, [(b"b".to_vec(), b"2".to_vec())]);
         assert_eq!(saved.head(), Ok(Some((9, b"head".as_slice()))));
         for other in [Keys::new("watch", "audi"), Keys::new("watcha", "udit"), Keys::new("other", "audit")] {
             let saved = read(&other, &outputs);
