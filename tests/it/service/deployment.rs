@@ -199,13 +199,13 @@ impl<'a> Deployment<'a> {
     /// Waits until there are so many matches, and all have been counted; hands them over, with the marks among them. What
     /// stands behind the open transaction of a killed instance is seen when the broker ends it.
     #[track_caller]
-    pub fn counted_matches(&self, count: usize) -> Vec<Received> {
+    pub fn counted_matches(&self, count: usize, patience: Duration) -> Vec<Received> {
         self.wait_until_all_is_committed();
-        let matches = self.broker.read_until(&self.matches, Isolation::Committed, PATIENCE, |found| {
+        let matches = self.broker.read_until(&self.matches, Isolation::Committed, patience, |found| {
             found.iter().filter(|found| found.key.is_some()).count() >= count
         });
         let group = format!("{}-matches", self.group);
-        wait::until("every match to be counted", PATIENCE, || {
+        wait::until("every match to be counted", patience, || {
             let committed = self.broker.committed(&group, &self.matches);
             let left =
                 matches.iter().find(|found| committed.get(&found.partition).is_none_or(|at| *at <= found.offset));

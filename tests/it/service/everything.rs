@@ -127,7 +127,7 @@ fn a_hundred_thousand_events_give_exactly_the_expected_alerts_and_dead_letters()
     let sent = send(&deployment, records);
     instance.wait_until_consumed(sent.len());
     instance.wait_until_ready();
-    deployment.counted_matches(1);
+    deployment.counted_matches(1, PATIENCE);
     let alerted = count(deployment.alerts().len());
     let metrics = wait::until("every alert to be acknowledged", PATIENCE, || {
         let metrics = instance.metrics();

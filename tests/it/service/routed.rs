@@ -37,27 +37,29 @@ fn scattered(number: usize, below: usize) -> usize {
     (number.wrapping_mul(2_654_435_761) >> 7) % below
 }
 
-/// Events that come a little out of order, of many subjects from few addresses.
-fn events() -> Vec<(String, Event)> {
+/// Events that come a little out of order, of many subjects from few addresses. Each era has its own: what the definitions
+/// say of one is known without the others.
+pub(super) fn events(count: usize) -> Vec<(String, Event)> {
     let event = |number: usize| {
-        let jitter = i64::try_from(scattered(number, 3_000)).expect("small");
-        let subject = format!("subject-{}", scattered(number, SUBJECTS));
-        let address = format!("192.0.2.{}", scattered(number / 3 + 17, ADDRESSES));
+        let (era, jitter) = (number / EVENTS, i64::try_from(scattered(number, 3_000)).expect("small"));
+        let subject = format!("subject-{era}-{}", scattered(number, SUBJECTS));
+        let address = format!("192.0.{era}.{}", scattered(number / 3 + 17, ADDRESSES));
         let at = i64::try_from(number).expect("few") * 50 + jitter;
         let event = Event::new(at).mark("a").id(&format!("e{number}"));
         (subject.clone(), event.with("jwt.sub", subject).with("source.ip", address))
     };
-    (0..EVENTS).map(event).collect()
+    (0..count).map(event).collect()
 }
 
-fn records(events: &[(String, Event)]) -> impl Iterator<Item = Record> {
-    let record = |(number, (key, event)): (usize, &(String, Event))| {
-        Record::new(event.to_json(number)).key(key.clone()).timestamp_ms(BASE + event.at)
+/// The records of events that are numbered from `first`.
+pub(super) fn records(events: &[(String, Event)], first: usize) -> impl Iterator<Item = Record> {
+    let record = move |(number, (key, event)): (usize, &(String, Event))| {
+        Record::new(event.to_json(first + number)).key(key.clone()).timestamp_ms(BASE + event.at)
     };
     events.iter().enumerate().map(record)
 }
 
-fn deployment(broker: &Broker) -> Deployment<'_> {
+pub(super) fn deployment(broker: &Broker) -> Deployment<'_> {
     let deployment = Deployment::new(broker, 1, 6)
         .property("session.timeout.ms", "6000")
         .property("heartbeat.interval.ms", "500")
@@ -81,62 +83,86 @@ fn alerted(alert: &Value) -> Fact {
     (text(&alert["rule"]["name"]), group, time.as_millisecond(), observed, suppressed)
 }
 
-fn names(found: &Value) -> impl Iterator<Item = &str> {
-    found["@match"]["rules"]
-        .as_array()
-        .expect("rules")
-        .iter()
-        .map(|rule| rule.as_str().and_then(|rule| rule.split('@').next()).expect("a rule goes by its name"))
+/// A match as it stands in the topic.
+struct Met {
+    partition: i32,
+    id: String,
+    rules: Vec<String>,
+    at: i64,
+    subject: String,
+    address: String,
+}
+
+impl Met {
+    fn new(received: &Received) -> Self {
+        let found = received.json();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let rule = |rule: &Value| text(rule).split('@').next().expect("a rule goes by its name").to_owned();
+        let about = &found["@match"];
+        Self {
+            partition: received.partition,
+            id: text(&about["id"]),
+            rules: about["rules"].as_array().expect("rules").iter().map(rule).collect(),
+            at: about["time"].as_i64().expect("a time") - BASE,
+            subject: text(&found["jwt.sub"]),
+            address: text(&found["source.ip"]),
+        }
+    }
+
+    fn event(&self) -> Event {
+        let event = Event::new(self.at).mark("a").id(&self.id);
+        event.with("jwt.sub", self.subject.clone()).with("source.ip", self.address.clone())
+    }
+
+    fn era(&self) -> usize {
+        self.id.strip_prefix('e').and_then(|number| number.parse::<usize>().ok()).expect("an id of ours") / EVENTS
+    }
 }
 
 /// What the definitions say of each partition's matches in the order in which they stand there.
-fn by_definition(matches: &[Value], partitions: &[i32]) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    let number: BTreeSet<_> = partitions.iter().copied().collect();
-    for partition in number {
-        for set in SETS {
-            let here = matches.iter().zip(partitions).filter(|(_, at)| **at == partition).map(|(found, _)| found);
-            let counted = here.filter(|found| names(found).any(|name| set.contains(&name)));
-            let event = |found: &Value| {
-                let text = |path: &str| found[path].as_str().expect("a text").to_owned();
-                let at = found["@match"]["time"].as_i64().expect("a time") - BASE;
-                let event = Event::new(at).mark("a").id(found["@match"]["id"].as_str().expect("an id"));
-                event.with("jwt.sub", text("jwt.sub")).with("source.ip", text("source.ip"))
-            };
-            let events: Vec<_> = counted.map(event).collect();
-            let rules: Vec<_> = rules().into_iter().filter(|rule| set.contains(&rule.name.as_str())).collect();
-            let oracle = Oracle::run(&rules, LATENESS_MS, 300 * SECOND, &events);
-            facts.extend(oracle.alerts.into_iter().map(|alert| {
-                let group = alert.group.into_iter().map(|(_, value)| value).collect();
-                let observed = alert.observed.expect("counts are told").to_string();
-                (alert.rule, group, alert.time, observed, alert.suppressed)
-            }));
+fn by_definition(matches: &[Met]) -> Vec<Fact> {
+    let mut counted_together: BTreeMap<(i32, usize, usize), Vec<Event>> = BTreeMap::new();
+    for met in matches {
+        for (index, set) in SETS.iter().enumerate() {
+            if met.rules.iter().any(|name| set.contains(&name.as_str())) {
+                counted_together.entry((met.partition, index, met.era())).or_default().push(met.event());
+            }
         }
+    }
+    let mut facts = Vec::new();
+    for ((_, index, _), events) in counted_together {
+        let rules: Vec<_> = rules().into_iter().filter(|rule| SETS[index].contains(&rule.name.as_str())).collect();
+        let oracle = Oracle::run(&rules, LATENESS_MS, 300 * SECOND, &events);
+        facts.extend(oracle.alerts.into_iter().map(|alert| {
+            let group = alert.group.into_iter().map(|(_, value)| value).collect();
+            let observed = alert.observed.expect("counts are told").to_string();
+            (alert.rule, group, alert.time, observed, alert.suppressed)
+        }));
     }
     facts.sort();
     facts
 }
 
-/// Each match stands there once, and the alerts are what the definitions say of the recorded order.
+/// Each match stands there once, and the alerts are what the definitions say of the recorded order. How many there are.
 #[track_caller]
-fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)]) {
-    let received = deployment.counted_matches(2 * events.len());
-    let is_match = |found: &&Received| found.key.is_some();
-    let partitions: Vec<_> = received.iter().filter(is_match).map(|found| found.partition).collect();
-    let matches: Vec<_> = received.iter().filter(is_match).map(Received::json).collect();
-    let mut stands: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for found in &matches {
-        let id = found["@match"]["id"].as_str().expect("an id");
-        for name in names(found) {
-            *stands.entry((id.to_owned(), name.to_owned())).or_default() += 1;
+pub(super) fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)]) -> usize {
+    let received = deployment.counted_matches(2 * events.len(), PATIENCE);
+    let matches: Vec<_> = received.iter().filter(|found| found.key.is_some()).map(Met::new).collect();
+    drop(received);
+    let mut stands: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for met in &matches {
+        for name in &met.rules {
+            *stands.entry((&met.id, name)).or_default() += 1;
         }
     }
     let twice = stands.values().filter(|times| **times > 1).count();
-    let missing = events.iter().enumerate().flat_map(|(number, _)| ["subjects", "burst"].map(|rule| (number, rule)));
-    let missing = missing.filter(|(number, rule)| !stands.contains_key(&(format!("e{number}"), (*rule).to_owned())));
+    let expected = events.iter().enumerate().flat_map(|(number, _)| ["subjects", "burst"].map(|rule| (number, rule)));
+    let missing = expected.filter(|(number, rule)| !stands.contains_key(&(format!("e{number}").as_str(), *rule)));
     assert_eq!((missing.count(), twice, stands.len()), (0, 0, 2 * events.len()), "missing, twice, all");
+    let partitions: BTreeSet<_> = matches.iter().map(|met| met.partition).collect();
+    assert!(partitions.len() > 3, "groups spread over the partitions");
 
-    let expected = by_definition(&matches, &partitions);
+    let expected = by_definition(&matches);
     // What stands behind the open transaction of a killed instance is seen when the broker ends it.
     let found = || deployment.alerts();
     let _ = wait::try_until(PATIENCE / 2, || if found().len() >= expected.len() { Ok(()) } else { Err(String::new()) });
@@ -147,11 +173,12 @@ fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)]) {
     for rule in ["subjects", "bursts"] {
         assert!(expected.iter().any(|(name, ..)| name == rule), "{rule} never fires");
     }
-    assert!(partitions.iter().collect::<BTreeSet<_>>().len() > 3, "groups spread over the partitions");
-    let only =
-        |these: &[Fact], those: &[Fact]| these.iter().filter(|fact| !those.contains(fact)).cloned().collect::<Vec<_>>();
-    assert_eq!((only(&expected, &found), only(&found, &expected)), (vec![], vec![]), "missing, invented");
+    let set = |facts: &[Fact]| facts.iter().cloned().collect::<BTreeSet<_>>();
+    let (all, seen) = (set(&expected), set(&found));
+    let only = |these: &BTreeSet<Fact>, those| these.difference(those).cloned().collect::<Vec<_>>();
+    assert_eq!((only(&all, &seen), only(&seen, &all)), (vec![], vec![]), "missing, invented");
     assert_eq!(found.len(), expected.len(), "each once");
+    found.len()
 }
 
 fn committed(deployment: &Deployment<'_>) -> usize {
@@ -176,11 +203,11 @@ fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_ar
     const SLEEPS_AT: usize = 2;
     let Some(broker) = kafka::shared() else { return };
     let deployment = deployment(broker);
-    let events = events();
+    let events = events(EVENTS);
     let mut instances: Vec<Instance> = (0..3).map(|_| deployment.start()).collect();
     let mut produced = 0;
     for (step, chunk) in events.chunks(EVENTS.div_ceil(TROUBLES + 1)).enumerate() {
-        deployment.produce(records(&events).skip(produced).take(chunk.len()));
+        deployment.produce(records(chunk, produced));
         let target = produced + scattered(step + 5, chunk.len());
         produced += chunk.len();
         if step == TROUBLES {
@@ -210,9 +237,9 @@ fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_ar
 fn roles_can_run_apart() {
     let Some(broker) = kafka::shared() else { return };
     let deployment = deployment(broker);
-    let events = events();
+    let events = events(EVENTS);
     let route = deployment.start_role("route");
-    deployment.produce(records(&events));
+    deployment.produce(records(&events, 0));
     deployment.wait_until_all_is_committed();
     assert!(deployment.alerts().is_empty(), "nobody counts yet");
     let detect = deployment.start_role("detect");
