@@ -27,11 +27,6 @@ use super::saved::{Keys, Saved};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
 
-/// Changed groups at which a partition is saved before it is time.
-const CHANGES_MAX: usize = 50_000;
-/// Records decided at which it is, too: a restore decides them again, at about the pace of the first time.
-const TAIL_RECORDS_MAX: i64 = 100_000;
-
 /// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
 const MUTED_MAX: usize = 100;
 
@@ -178,12 +173,11 @@ impl Batch {
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<PartitionId> {
         let is_due = |owned: &&Owned| {
-            let tail = owned.tail();
-            let is_much = tail >= TAIL_RECORDS_MAX || owned.state.changes_count() >= CHANGES_MAX;
-            tail > 0 && (is_much || now >= owned.save_at)
+            let news = owned.news();
+            news.records > 0 && (news.is_much() || now >= owned.save_at)
         };
         let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
-        let at_once = self.owned.iter().filter(|owned| owned.saved.is_none() || owned.is_quiet());
+        let at_once = self.owned.iter().filter(|owned| owned.saved.is_none() || owned.news().is_cheap());
         let mut due: Vec<_> = at_once.map(|owned| owned.id.clone()).collect();
         if let Some(longest) = longest.filter(|longest| !due.contains(&longest.id)) {
             due.push(longest.id.clone());

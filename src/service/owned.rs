@@ -12,10 +12,35 @@ use super::route::Told;
 use super::saved::{self, Keys};
 use super::transport::PartitionId;
 
-/// Records decided at which a partition is saved if hardly any group has changed, which costs next to nothing.
-const QUIET_RECORDS_MAX: usize = 1_000;
-/// So many records to a changed group are hardly any.
-const QUIET_RECORDS_A_CHANGE: usize = 100;
+/// What has happened to a partition since it was saved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News {
+    /// Records decided; none if it never was saved.
+    pub(super) records: usize,
+    /// Groups that changed.
+    changes: usize,
+}
+
+impl News {
+    /// Changed groups at which a partition is saved before it is time.
+    const CHANGES_MAX: usize = 50_000;
+    /// Records at which it is, too: a restore decides them again, at about the pace of the first time.
+    const RECORDS_MAX: usize = 100_000;
+    /// Records at which it is if hardly any group has changed, which costs next to nothing…
+    const CHEAP_RECORDS_MAX: usize = 1_000;
+    /// …and so many records to a changed group are hardly any.
+    const CHEAP_RECORDS_A_CHANGE: usize = 100;
+
+    /// True if a restore would have much to read or to decide again.
+    pub(super) const fn is_much(self) -> bool {
+        self.records >= Self::RECORDS_MAX || self.changes >= Self::CHANGES_MAX
+    }
+
+    /// True if many records have changed hardly a group, as where matches only pass through.
+    pub(super) const fn is_cheap(self) -> bool {
+        self.records >= Self::CHEAP_RECORDS_MAX && self.records / Self::CHEAP_RECORDS_A_CHANGE >= self.changes
+    }
+}
 
 /// A partition with its windows.
 #[derive(Debug)]
@@ -44,15 +69,9 @@ pub(super) struct Owned {
 }
 
 impl Owned {
-    /// How many records were decided since it was saved; none if it never was.
-    pub(super) fn tail(&self) -> i64 {
-        self.saved.map_or(0, |saved| self.next - saved)
-    }
-
-    /// True if many records have changed hardly a group, as where matches only pass through.
-    pub(super) fn is_quiet(&self) -> bool {
-        let tail = usize::try_from(self.tail()).unwrap_or_default();
-        tail >= QUIET_RECORDS_MAX && tail >= self.state.changes_count().saturating_mul(QUIET_RECORDS_A_CHANGE)
+    pub(super) fn news(&self) -> News {
+        let records = self.saved.map_or(0, |saved| self.next - saved);
+        News { records: usize::try_from(records).unwrap_or_default(), changes: self.state.changes_count() }
     }
 
     /// The records that bring what is saved up to date; none if it is.
@@ -67,5 +86,29 @@ impl Owned {
         self.saved = Some(self.next);
         let records = saved::records(&self.keys, &self.id, self.next, (delta, format));
         records.map(|record| (record, self.id.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn news(records: usize, changes: usize) -> (bool, bool) {
+        let news = News { records, changes };
+        (news.is_much(), news.is_cheap())
+    }
+
+    #[test]
+    fn much_is_a_hundred_thousand_records_or_half_as_many_groups() {
+        assert_eq!(news(99_999, 49_999), (false, false));
+        assert_eq!(news(100_000, 49_999), (true, false));
+        assert_eq!(news(99_999, 50_000), (true, false));
+    }
+
+    #[test]
+    fn cheap_is_a_thousand_records_if_a_hundred_change_one_group() {
+        assert_eq!(news(999, 0), (false, false));
+        assert_eq!(news(1_000, 10), (false, true));
+        assert_eq!(news(1_000, 11), (false, false));
     }
 }
