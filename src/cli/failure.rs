@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io;
-use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::config::rule_files::Unreadable;
@@ -49,20 +48,20 @@ impl Failure {
     }
 
     /// Says on standard error what is still unsaid, and gives the exit code.
-    pub(super) fn report(&self) -> ExitCode {
+    pub(super) fn report(&self) -> u8 {
         match self {
-            Self::Findings => ExitCode::from(1),
-            Self::WrongAsReported => ExitCode::from(2),
-            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Findings => 1,
+            Self::WrongAsReported => 2,
+            Self::OutputClosed => 0,
             Self::Wrong(message) => Self::tell(message, 2),
             Self::Unavailable(message) => Self::tell(message, 3),
         }
     }
 
-    fn tell(message: &str, code: u8) -> ExitCode {
+    fn tell(message: &str, code: u8) -> u8 {
         let red = anstyle::AnsiColor::Red.on_default().bold();
         super::say(format_args!("{red}error{red:#}: {message}"));
-        ExitCode::from(code)
+        code
     }
 }
 

@@ -22,7 +22,6 @@ pub mod test;
 
 use std::fmt;
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::HumanCount;
@@ -74,9 +73,9 @@ fn counted(count: usize, what: &str) -> String {
     format!("{} {what}{}", HumanCount(count as u64), if count == 1 { "" } else { "s" })
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command that the process was started with. Returns the exit code.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -88,7 +87,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => failure.report(),
     }
 }
