@@ -1,4 +1,4 @@
-//! How long a million groups take to be live again on a real broker, after each partition was saved some dozen times: when
+//! How long a million groups take to be live again on a real broker, after each partition was saved ten times: when
 //! everything is saved, after a kill at full rate, and with half a minute of records to decide again.
 //!
 //! Figures are only worth something from a release build, so bounds hold only there.

@@ -2,6 +2,7 @@
 //! what the definitions say of the order in which they came.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -145,8 +146,8 @@ fn by_definition(matches: &[Met]) -> Vec<Fact> {
 
 /// Each match stands there once, and the alerts are what the definitions say of the recorded order. How many there are.
 #[track_caller]
-pub(super) fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)]) -> usize {
-    let received = deployment.counted_matches(2 * events.len(), PATIENCE);
+pub(super) fn assert_exact(deployment: &Deployment<'_>, events: &[(String, Event)], patience: Duration) -> usize {
+    let received = deployment.counted_matches(2 * events.len(), patience);
     let matches: Vec<_> = received.iter().filter(|found| found.key.is_some()).map(Met::new).collect();
     drop(received);
     let mut stands: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -225,7 +226,7 @@ fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_ar
         killed.running.kill();
         drop(killed);
     }
-    assert_exact(&deployment, &events);
+    assert_exact(&deployment, &events, PATIENCE);
     for instance in instances {
         let emptied = instance.running.stderr().lines().filter(|line| line.contains("windows begin empty")).count();
         assert_eq!(emptied, 0, "what was saved is of use: {}", instance.running.stderr());
@@ -243,7 +244,7 @@ fn roles_can_run_apart() {
     deployment.wait_until_all_is_committed();
     assert!(deployment.alerts().is_empty(), "nobody counts yet");
     let detect = deployment.start_role("detect");
-    assert_exact(&deployment, &events);
+    assert_exact(&deployment, &events, PATIENCE);
     let known = detect.metrics().sum("tokenwatch_unknown_matches_total", &[]);
     assert!(known < 0.5, "{known} matches of rules that nobody knows");
     assert!(route.metrics().sum("tokenwatch_alerts_total", &[]) < 0.5, "routers count nothing");
