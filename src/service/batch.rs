@@ -176,13 +176,9 @@ impl Batch {
             let news = owned.news();
             news.records > 0 && (news.is_much() || now >= owned.save_at)
         };
-        let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at);
-        let at_once = self.owned.iter().filter(|owned| owned.saved.is_none() || owned.news().is_cheap());
-        let mut due: Vec<_> = at_once.map(|owned| owned.id.clone()).collect();
-        if let Some(longest) = longest.filter(|longest| !due.contains(&longest.id)) {
-            due.push(longest.id.clone());
-        }
-        due
+        let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at).map(|owned| &owned.id);
+        let saved_now = |owned: &&Owned| owned.saved.is_none() || owned.news().is_cheap() || Some(&owned.id) == longest;
+        self.owned.iter().filter(saved_now).map(|owned| owned.id.clone()).collect()
     }
 
     /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,
