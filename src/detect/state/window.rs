@@ -107,31 +107,6 @@ pub(in crate::detect) fn labels_with(inputs: &[LabelledInput], role: Role) -> u3
 }
 
 impl Window {
-    /// Something that must be read to be known, from what most matches of this type meet.
-    pub(in crate::detect) fn touch(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Count(window) => window.series().touch(),
-            Self::Distinct(window) => {
-                let (values, series) = window.parts();
-                values.touch() ^ series.touch()
-            }
-            Self::Labels(window) => window.series().touch(),
-            Self::Ordered(window) => u64::from(window.weight() > 0),
-            Self::Total(window) => window.sliding.series().touch(),
-            Self::Percentile(window) => window.series().touch(),
-            Self::Change(window) => {
-                let (values, series) = window.parts();
-                values.touch() ^ series.touch()
-            }
-            Self::Velocity(window) => window.series().touch(),
-            Self::Fresh(window) => u64::from(window.weight() > 0),
-            Self::Absence(window) => window.parts().0.touch(),
-            Self::Share(window) => window.series().touch(),
-            Self::Spike(window) => u64::from(window.weight() > 0),
-        }
-    }
-
     /// The window of a rule that has seen nothing.
     pub(in crate::detect) fn new(rule: &Rule) -> Self {
         match &rule.logic {
@@ -151,6 +126,25 @@ impl Window {
             Logic::Absence { .. } => Self::Absence(Box::default()),
             Logic::Ratio { count_min, .. } => Self::Share(Box::new(Sliding::new(Share::new(*count_min)))),
             Logic::Spike { .. } => Self::Spike(Box::default()),
+        }
+    }
+
+    /// Something that must be read to be known, from what most matches of this type meet.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Count(window) => window.series().touch(),
+            Self::Distinct(window) => window.touch(),
+            Self::Labels(window) => window.series().touch(),
+            Self::Ordered(window) => window.touch(),
+            Self::Total(window) => window.sliding.series().touch(),
+            Self::Percentile(window) => window.series().touch(),
+            Self::Change(window) => window.touch(),
+            Self::Velocity(window) => window.series().touch(),
+            Self::Fresh(window) => window.touch(),
+            Self::Absence(window) => window.parts().0.touch(),
+            Self::Share(window) => window.series().touch(),
+            Self::Spike(window) => window.touch(),
         }
     }
 

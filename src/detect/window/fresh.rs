@@ -185,6 +185,11 @@ impl FreshWindow {
         self.values.text(number)
     }
 
+    /// Something that must be read to be known, near where the next match goes.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.recent.touch()
+    }
+
     /// Bytes of the values and matches held, whatever the room for them.
     pub(in crate::detect) fn weight(&self) -> usize {
         self.values.weight() + self.values.len() * size_of::<Timestamp>() + self.recent.weight()

@@ -126,6 +126,11 @@ impl ChangeWindow {
         Self { values, neighbours: NeighbourWindow { series } }
     }
 
+    /// Something that must be read to be known, near what the next match meets.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.values.touch() ^ self.neighbours.series.touch()
+    }
+
     /// The values, and the matches with the number of each one's value.
     pub(in crate::detect) const fn parts(&self) -> (&ValueTable, &Series<u32>) {
         (&self.values, &self.neighbours.series)

@@ -125,6 +125,11 @@ impl OrderedWindow {
         Some((start.0, end.0))
     }
 
+    /// Something that must be read to be known, near where the next match goes.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.series.touch()
+    }
+
     /// Bytes of the matches held, each of which is a step of every label that it carries, whatever the room for them.
     pub(in crate::detect) fn weight(&self) -> usize {
         let steps: usize = self.steps.iter().map(VecDeque::len).sum();

@@ -157,6 +157,11 @@ impl SpikeWindow {
         Some(Firing { at: time, observed, truncated: false, note: Note::Spike { mean, deviation } })
     }
 
+    /// Something that must be read to be known, near where the next match goes.
+    pub(in crate::detect) fn touch(&self) -> u64 {
+        self.recent.touch()
+    }
+
     /// Bytes of the buckets and matches held, whatever the room for them.
     pub(in crate::detect) fn weight(&self) -> usize {
         self.recent.weight() + self.counts.len() * size_of::<u32>()

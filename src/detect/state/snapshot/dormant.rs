@@ -20,7 +20,7 @@ use super::wire::{Reader, Writer};
 pub(in crate::detect::state) struct Dormant(Box<[u8]>);
 
 /// What is asked for while the states lie still.
-struct Head {
+struct Summary {
     newest: Timestamp,
     until: Timestamp,
     weight: u64,
@@ -52,37 +52,38 @@ impl Dormant {
     }
 
     fn read(&self, rules: &[Rule], hasher: &ValueHasher) -> Result<Vec<RuleState>, SnapshotError> {
-        let (Head { newest, .. }, mut reader) = self.head()?;
+        let (Summary { newest, .. }, mut reader) = self.open()?;
         let count = reader.count(1)?;
         let mut shown = Vec::new();
         (0..count).map(|_| read_state((rules, hasher), newest, &mut shown, &mut reader)).collect()
     }
 
-    fn head(&self) -> Result<(Head, Reader<'_>), SnapshotError> {
+    /// The summary, and the states behind it.
+    fn open(&self) -> Result<(Summary, Reader<'_>), SnapshotError> {
         let mut reader = Reader::new(&self.0);
         let newest = reader.time()?;
         let until = newest + Span::from_millis(reader.int()?);
         let weight = reader.uint()?;
-        Ok((Head { newest, until, weight }, reader))
+        Ok((Summary { newest, until, weight }, reader))
     }
 
-    fn known(&self) -> Head {
-        self.head().expect("what was written here reads back").0
+    fn summary(&self) -> Summary {
+        self.open().expect("what was written here reads back").0
     }
 
     /// The newest match time over all rules.
     pub(in crate::detect::state) fn newest(&self) -> Timestamp {
-        self.known().newest
+        self.summary().newest
     }
 
     /// The time after which, with the lateness on top, every rule has forgotten the group.
     pub(in crate::detect::state) fn remembered_until(&self) -> Timestamp {
-        self.known().until
+        self.summary().until
     }
 
     /// What the states weigh towards `limits.state_bytes` when they are awake.
     pub(in crate::detect::state) fn weight(&self) -> usize {
-        usize::try_from(self.known().weight).expect("it was counted in this process")
+        usize::try_from(self.summary().weight).expect("it was counted in this process")
     }
 
     /// Bytes on the heap.
