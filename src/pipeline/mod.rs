@@ -343,7 +343,7 @@ impl Partition {
 
     /// Bytes that the state holds, counted.
     #[must_use]
-    pub const fn state_bytes(&self) -> usize {
+    pub fn state_bytes(&self) -> usize {
         self.state.bytes()
     }
 

@@ -93,6 +93,16 @@ fn many_quiet_groups_under_the_shipped_rules() {
     check("quiet", &shipped(), used(20_000, 20_000, |_| String::new()).chain(later));
 }
 
+/// A table doubles when it is nearly full, and is half empty then.
+#[test]
+fn quiet_groups_while_their_table_grows() {
+    for groups in [14_000, 16_000] {
+        let later = used(1, 1, |_| String::new()).map(|event| event.replace(":1700000", ":1700003"));
+        let name = format!("{groups} quiet");
+        check(&name, &shipped(), used(groups, groups, |_| String::new()).chain(later));
+    }
+}
+
 /// Everything is new, and as large as it may be: subjects, values, ids.
 #[test]
 fn whatever_arrives_stays_within_the_limit() {

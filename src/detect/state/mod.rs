@@ -92,10 +92,13 @@ impl PartitionState {
         self.groups.len()
     }
 
-    /// Bytes that the groups hold, counted from the capacities of their parts.
+    /// Bytes that the groups hold, counted from the capacities of their parts and of the table that they stand in.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.size.bytes
+    pub fn bytes(&self) -> usize {
+        // The table (hashbrown's) fills at most seven of eight places, and has a byte of its own for each.
+        let places = self.groups.capacity() * 8 / 7;
+        let empty = places.saturating_sub(self.groups.len());
+        self.size.bytes + empty * (size_of::<(GroupKey, Group)>() + 1)
     }
 
     /// What everything here weighs towards `limits.state_bytes`.
