@@ -38,7 +38,9 @@ fn look_up<C: ConsumerContext>(
     for id in partitions {
         let known = offset_of(&committed, id);
         let offset = known.or_else(|| offset_of(&begun, id)).unwrap_or(0);
-        let position = Position { partition: id.clone(), offset };
+        let found = committed.find_partition(&id.topic, id.number).filter(|_| known.is_some());
+        let metadata = found.map(|found| found.metadata().to_owned()).unwrap_or_default();
+        let position = Position { partition: id.clone(), offset, metadata };
         positions.push(StartPosition { position, committed: known.is_some() });
     }
     Ok(positions)

@@ -104,8 +104,7 @@ fn records_outputs_and_commits_make_their_way() {
     let tail = Tail::open(&settings.bootstrap_servers[0], "alerts").expect("a reader");
     assert_eq!(tail.next(DEADLINE, <[u8]>::to_vec), Some(b"alert".to_vec()));
 
-    let positions: Vec<_> =
-        partitions.iter().map(|id| Position { partition: id.clone(), offset: 3 + i64::from(id.number) }).collect();
+    let positions: Vec<_> = partitions.iter().map(|id| Position::new(id.clone(), 3 + i64::from(id.number))).collect();
     transport.commit(&positions);
     poll_until(&mut transport, |events, _| events.contains(&Event::Committed));
     transport.leave();

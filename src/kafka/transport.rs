@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList, bindings};
@@ -202,13 +202,9 @@ impl Transport for KafkaTransport {
     }
 
     fn commit(&mut self, positions: &[Position]) {
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        let listed = positions.iter().try_for_each(|Position { partition, offset }| {
-            list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*offset))
-        });
-        match (listed, self.consumer.group_metadata()) {
+        match (offsets(positions), self.consumer.group_metadata()) {
             // Who we are in the group now: if that changes before the brokers decide, they refuse.
-            (Ok(()), Some(member)) => self.writer.commit(list, member),
+            (Ok(list), Some(member)) => self.writer.commit(list, member),
             (Err(error), _) => self.disturbed(format!("offsets cannot be written down: {error}")),
             (_, None) => self.disturbed("there is no consumer group to commit for".to_owned()),
         }
@@ -252,6 +248,18 @@ impl Transport for KafkaTransport {
             let _ = thread.join();
         }
     }
+}
+
+/// The client's list of offsets, and of what stands beside them.
+fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for Position { partition: PartitionId { topic, number }, offset, metadata } in positions {
+        list.add_partition_offset(topic, *number, Offset::Offset(*offset))?;
+        if let Some(mut added) = list.find_partition(topic, *number).filter(|_| !metadata.is_empty()) {
+            added.set_metadata(metadata);
+        }
+    }
+    Ok(list)
 }
 
 pub(super) fn incoming<'a>(message: &'a BorrowedMessage<'_>) -> Incoming<'a> {

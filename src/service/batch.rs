@@ -21,9 +21,9 @@ use crate::telemetry::{Dispositions, PartitionState, Recorder};
 use super::ledger::Ledger;
 use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
-use super::owned::Owned;
+use super::owned::{Kept, Owned, stands_beside_offset};
 use super::route::{MARK_INTERVAL, Meeting, Told};
-use super::saved::{Keys, Saved};
+use super::saved::{Keys, Saved, SavedError, head_beside};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
 
@@ -65,8 +65,8 @@ pub struct Batch {
     meeting: Meeting,
     /// When sources are to tell again how far they are; none: at once.
     mark_at: Option<Instant>,
-    /// The owner's name in the keys of the state topic.
-    state_owner: String,
+    /// Whose the entries of the state topic are.
+    group_id: String,
     /// For each alert of the outcome, the timestamp of the record that raised it, and its partition's index in `owned`.
     causes: Vec<(Option<Timestamp>, usize)>,
     records: usize,
@@ -102,7 +102,7 @@ impl Batch {
             matches: Vec::new(),
             meeting: post.meeting.clone(),
             mark_at: None,
-            state_owner: post.state_owner(group_id),
+            group_id: group_id.clone(),
             causes: Vec::new(),
             records: 0,
             miskeyed: Miskeyed::default(),
@@ -129,7 +129,22 @@ impl Batch {
     /// The keys of a topic's partitions in the state topic.
     #[must_use]
     pub fn keys(&self, topic: &str) -> Keys {
-        Keys::new(&self.state_owner, topic)
+        Keys::new(&self.group_id, topic)
+    }
+
+    /// What is known of a partition that begins at `position`, where that goes with the offset; none where the state
+    /// topic has it.
+    #[must_use]
+    pub fn beside(&self, position: &Position) -> Option<Result<Option<Partition>, SavedError>> {
+        if !stands_beside_offset(self.pipeline.part()) {
+            return None;
+        }
+        let restore = |head: Vec<u8>| {
+            let nothing = std::iter::empty::<(&[u8], &[u8])>();
+            self.pipeline.restore_from(nothing, &head, rand::random()).map(|(state, _)| state).map_err(SavedError::from)
+        };
+        let head = head_beside(position.offset, &position.metadata);
+        Some(head.and_then(|head| head.map(restore).transpose()))
     }
 
     /// The partition that was saved, and those of its entries that are of no use any more.
@@ -153,18 +168,19 @@ impl Batch {
 
     /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
     pub fn add(&mut self, position: Position, restored: Restored, (now, save_at): (Instant, Instant)) {
-        let Position { partition: id, offset } = position;
+        let Position { partition: id, offset, .. } = position;
         let topic = self.topics.iter().position(|(name, _)| *name == id.topic).unwrap_or_else(|| {
             self.topics.push((Arc::clone(&id.topic), Dispositions::default()));
             self.topics.len() - 1
         });
         let origin = Origin { topic: Arc::clone(&id.topic), partition: id.number, offset };
-        let keys = self.keys(&id.topic);
-        let Restored { state, saved, stale } = restored;
+        let Restored { state, saved: until, stale } = restored;
+        let kept = || Kept { keys: self.keys(&id.topic), until, save_at, stale };
+        let kept = (!stands_beside_offset(self.pipeline.part())).then(kept);
         self.owned.retain(|owned| owned.id != id);
         let (next, touched, halted) = (offset, false, false);
         let told = Told::nothing(now);
-        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, keys, saved, save_at, stale, told });
+        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, kept, told });
     }
 
     /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
@@ -172,20 +188,24 @@ impl Batch {
     /// far, the one that has waited longest.
     #[must_use]
     pub fn due(&self, now: Instant) -> Vec<PartitionId> {
-        let is_due = |owned: &&Owned| {
-            let news = owned.news();
-            news.records > 0 && (news.is_much() || now >= owned.save_at)
+        let kept = || self.owned.iter().filter_map(|owned| Some((owned, owned.kept.as_ref()?)));
+        let is_due = |(owned, kept): &(&Owned, &Kept)| {
+            let news = owned.news(kept);
+            news.records > 0 && (news.is_much() || now >= kept.save_at)
         };
-        let longest = self.owned.iter().filter(is_due).min_by_key(|owned| owned.save_at).map(|owned| &owned.id);
-        let saved_now = |owned: &&Owned| owned.saved.is_none() || owned.news().is_cheap() || Some(&owned.id) == longest;
-        self.owned.iter().filter(saved_now).map(|owned| owned.id.clone()).collect()
+        let longest = kept().filter(is_due).min_by_key(|(_, kept)| kept.save_at).map(|(owned, _)| &owned.id);
+        let saved_now = |(owned, kept): &(&Owned, &Kept)| {
+            kept.until.is_none() || owned.news(kept).is_cheap() || Some(&owned.id) == longest
+        };
+        kept().filter(saved_now).map(|(owned, _)| owned.id.clone()).collect()
     }
 
     /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,
     /// so that both are committed together.
     pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
         let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == *partition) else { return };
-        owned.save_at = save_at;
+        let Some(kept) = &mut owned.kept else { return };
+        kept.save_at = save_at;
         let records = owned.save(&self.pipeline, self.format);
         if records.is_empty() {
             return;
@@ -193,7 +213,13 @@ impl Batch {
         for (record, partition) in records {
             ledger.add(record, partition, now);
         }
-        ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+        ledger.decided([owned.position(&self.pipeline, self.format)]);
+    }
+
+    /// Enters into the ledger how far a partition is decided.
+    pub fn commit(&mut self, partition: &PartitionId, ledger: &mut Ledger) {
+        let owned = self.owned.iter_mut().find(|owned| owned.id == *partition);
+        ledger.decided(owned.map(|owned| owned.position(&self.pipeline, self.format)));
     }
 
     /// The rules in force; those that partitions which are being restored were read under may be older.
@@ -298,7 +324,7 @@ impl Batch {
         for owned in self.owned.iter_mut().filter(|owned| owned.touched) {
             owned.touched = false;
             owned.told.read(now);
-            ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+            ledger.decided([owned.position(&self.pipeline, self.format)]);
         }
         self.outcome.clear();
         for (_, counts) in &mut self.topics {
@@ -322,7 +348,7 @@ impl Batch {
             let left = end_offset(&owned.id).map(|end| end - owned.next);
             let marks = owned.told.marks(&owned.id, (owned.state.stream_time(), left), &self.meeting, now);
             if !marks.is_empty() {
-                ledger.decided([Position { partition: owned.id.clone(), offset: owned.next }]);
+                ledger.decided([owned.position(&self.pipeline, self.format)]);
             }
             for mark in marks {
                 ledger.add(mark, owned.id.clone(), now);

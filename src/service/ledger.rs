@@ -29,8 +29,8 @@ pub struct Ledger {
     under_way: usize,
     /// Since when the oldest alert waits that no commit has taken.
     alert_since: Option<Instant>,
-    /// Offsets that no commit has taken yet.
-    offsets: BTreeMap<PartitionId, i64>,
+    /// Offsets that no commit has taken yet, and what the group is to keep beside each.
+    offsets: BTreeMap<PartitionId, (i64, String)>,
     /// The commit under way.
     committing: Option<Commit>,
 }
@@ -84,7 +84,9 @@ impl Ledger {
 
     /// Notes how far the records are decided whose outputs have been added so far.
     pub fn decided(&mut self, positions: impl IntoIterator<Item = Position>) {
-        self.offsets.extend(positions.into_iter().map(|position| (position.partition, position.offset)));
+        let offsets =
+            positions.into_iter().map(|Position { partition, offset, metadata }| (partition, (offset, metadata)));
+        self.offsets.extend(offsets);
     }
 
     /// The next output to be handed to the transport, if one is due. Always in the order of tickets, because of two
@@ -171,7 +173,8 @@ impl Ledger {
         }
         self.alert_since = None;
         let offsets = std::mem::take(&mut self.offsets).into_iter();
-        let positions = offsets.map(|(partition, offset)| Position { partition, offset }).collect();
+        let positions =
+            offsets.map(|(partition, (offset, metadata))| Position { partition, offset, metadata }).collect();
         let commit = self.committing.insert(Commit { below: self.next, positions });
         Some(&commit.positions)
     }
@@ -191,8 +194,9 @@ impl Ledger {
 
     /// The open transaction is aborted: all that it held is due again, where its partition is still ours.
     pub fn aborted(&mut self) {
-        for Position { partition, offset } in self.committing.take().into_iter().flat_map(|commit| commit.positions) {
-            self.offsets.entry(partition).or_insert(offset);
+        let positions = self.committing.take().into_iter().flat_map(|commit| commit.positions);
+        for Position { partition, offset, metadata } in positions {
+            self.offsets.entry(partition).or_insert((offset, metadata));
         }
         self.drop_held(|held| held.orphaned);
         self.waiting.clear();

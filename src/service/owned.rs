@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::detect::Origin;
-use crate::detect::state::Format;
-use crate::pipeline::{Partition, Pipeline};
+use crate::detect::state::{Delta, Format};
+use crate::pipeline::{Part, Partition, Pipeline};
 
 use super::output::Output;
 use super::route::Told;
 use super::saved::{self, Keys};
-use super::transport::PartitionId;
+use super::transport::{PartitionId, Position};
 
 /// What has happened to a partition since it was saved.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl News {
         self.records >= Self::RECORDS_MAX || self.changes >= Self::CHANGES_MAX
     }
 
-    /// True if many records have changed hardly a group, as where matches only pass through.
+    /// True if many records have changed hardly a group, as where hardly an event matches.
     pub(super) const fn is_cheap(self) -> bool {
         self.records >= Self::CHEAP_RECORDS_MAX && self.records / Self::CHEAP_RECORDS_A_CHANGE >= self.changes
     }
@@ -57,34 +57,56 @@ pub(super) struct Owned {
     pub(super) halted: bool,
     /// Index in the topics of the batch.
     pub(super) topic: usize,
-    pub(super) keys: Keys,
-    /// The offset up to which its saved state tells; none if nothing is saved.
-    pub(super) saved: Option<i64>,
-    /// When it is to be saved again.
-    pub(super) save_at: Instant,
-    /// Keys of the state topic that are of no use any more.
-    pub(super) stale: Vec<Vec<u8>>,
+    /// What the state topic has of it; none where all that is known of it stands beside its offset.
+    pub(super) kept: Option<Kept>,
     /// What those know of it who count its matches.
     pub(super) told: Told,
 }
 
+/// What the state topic has of a partition.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) keys: Keys,
+    /// The offset up to which it tells; none if nothing is saved.
+    pub(super) until: Option<i64>,
+    /// When the partition is to be saved again.
+    pub(super) save_at: Instant,
+    /// Keys that are of no use any more.
+    pub(super) stale: Vec<Vec<u8>>,
+}
+
+/// True if all that those who go this part of the way know of a partition is a head, which goes with its offset.
+pub(super) const fn stands_beside_offset(part: Part) -> bool {
+    matches!(part, Part::Routing)
+}
+
 impl Owned {
-    pub(super) fn news(&self) -> News {
-        let records = self.saved.map_or(0, |saved| self.next - saved);
+    /// What has happened since what is kept was written.
+    pub(super) fn news(&self, kept: &Kept) -> News {
+        let records = kept.until.map_or(0, |until| self.next - until);
         News { records: usize::try_from(records).unwrap_or_default(), changes: self.state.changes_count() }
     }
 
-    /// The records that bring what is saved up to date; none if it is.
-    pub(super) fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
-        if self.saved == Some(self.next) {
-            return Vec::new();
+    /// How far it is decided, with what is known of it if that goes with the offset.
+    pub(super) fn position(&mut self, pipeline: &Pipeline, format: Format) -> Position {
+        let position = Position::new(self.id.clone(), self.next);
+        if self.kept.is_some() {
+            return position;
         }
+        let Delta { entries, head } = pipeline.changes(&mut self.state, format);
+        debug_assert!(entries.is_empty(), "who keeps groups needs a place for them");
+        Position { metadata: saved::metadata(format, self.next, &head), ..position }
+    }
+
+    /// The records that bring what the state topic has up to date; none if it is.
+    pub(super) fn save(&mut self, pipeline: &Pipeline, format: Format) -> Vec<(Output, PartitionId)> {
+        let Some(kept) = self.kept.as_mut().filter(|kept| kept.until != Some(self.next)) else { return Vec::new() };
         let mut delta = pipeline.changes(&mut self.state, format);
-        let stale = std::mem::take(&mut self.stale);
+        let stale = std::mem::take(&mut kept.stale);
         let rewritten: HashSet<_> = delta.entries.iter().map(|(spelled, _)| spelled.clone()).collect();
         delta.entries.extend(stale.into_iter().filter(|key| !rewritten.contains(key)).map(|key| (key, None)));
-        self.saved = Some(self.next);
-        let records = saved::records(&self.keys, &self.id, self.next, (delta, format));
+        kept.until = Some(self.next);
+        let records = saved::records(&kept.keys, &self.id, self.next, (delta, format));
         records.map(|record| (record, self.id.clone())).collect()
     }
 }

@@ -27,16 +27,6 @@ pub struct Post {
     pub meeting: Meeting,
 }
 
-impl Post {
-    /// Whose state it is in the state topic: what a router keeps of a partition is not what one keeps who does everything.
-    pub(super) fn state_owner(&self, group_id: &str) -> String {
-        match self.part {
-            Part::Routing => format!("{group_id}/route"),
-            Part::Whole | Part::Windows => group_id.to_owned(),
-        }
-    }
-}
-
 /// The topic in which matches meet, and the sources they come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meeting {

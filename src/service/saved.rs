@@ -1,16 +1,20 @@
-//! What the state topic holds about a partition, record by record, and back.
+//! What is known of a partition, as it outlives who owns it, and back: the records of the state topic, or what stands
+//! beside a committed offset.
 //!
 //! A record's key says whose it is: the group, the source topic, and a group of events or, for the *head*, none. A head
 //! says up to which offset the entries tell; it is written after them in one transaction. What an entry says is the
-//! engine's business.
+//! engine's business. Where a partition has no groups, as with routers, a head is all there is: it goes with the offset
+//! that the group commits, as its metadata, and so is never older than that.
 
 use std::sync::Arc;
 
 use ahash::RandomState;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use indexmap::IndexMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::detect::state::{Delta, Format};
+use crate::detect::state::{Delta, Format, SnapshotError};
 
 use super::output::Output;
 use super::transport::PartitionId;
@@ -80,7 +84,41 @@ fn seal(format: Format, offset: i64, head: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Why what a state topic holds cannot be used.
+/// Takes apart what [`seal`] put together.
+fn open(bytes: &[u8]) -> Result<(i64, &[u8]), SavedError> {
+    if let Some(found) = bytes.first().copied().filter(|found| *found > Format::NEWEST.number()) {
+        return Err(SavedError::UnknownFormat { found });
+    }
+    let Some((content, checksum)) = bytes.split_last_chunk() else {
+        return Err(SavedError::Damaged("it is too short"));
+    };
+    if xxh3_64(content).to_le_bytes() != *checksum {
+        return Err(SavedError::Damaged("the checksum does not match"));
+    }
+    let Some((offset, head)) = content.get(1..).and_then(<[u8]>::split_first_chunk) else {
+        return Err(SavedError::Damaged("it is too short"));
+    };
+    Ok((i64::from_le_bytes(*offset), head))
+}
+
+/// What stands beside a committed offset of a partition without groups.
+pub fn metadata(format: Format, offset: i64, head: &[u8]) -> String {
+    STANDARD_NO_PAD.encode(seal(format, offset, head))
+}
+
+/// The engine's head that stands beside a committed offset; none if nothing stands there.
+pub fn head_beside(offset: i64, metadata: &str) -> Result<Option<Vec<u8>>, SavedError> {
+    if metadata.is_empty() {
+        return Ok(None);
+    }
+    let bytes = STANDARD_NO_PAD.decode(metadata).map_err(|_| SavedError::Damaged("it is not of our making"))?;
+    match open(&bytes)? {
+        (of, head) if of == offset => Ok(Some(head.to_vec())),
+        _ => Err(SavedError::Damaged("it tells of another offset")),
+    }
+}
+
+/// Why what was saved cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SavedError {
     /// Leave it as it is.
@@ -92,6 +130,15 @@ pub enum SavedError {
     /// Do without it.
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
+}
+
+impl From<SnapshotError> for SavedError {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::UnknownFormat { found, .. } => Self::UnknownFormat { found },
+            SnapshotError::Damaged { problem, .. } => Self::Damaged(problem),
+        }
+    }
 }
 
 /// What has been read of a partition so far.
@@ -138,20 +185,7 @@ impl Saved {
 
     /// The offset up to which the entries tell, and the engine's head; none if nothing was saved.
     pub fn head(&self) -> Result<Option<(i64, &[u8])>, SavedError> {
-        let Some(bytes) = &self.head else { return Ok(None) };
-        if let Some(found) = bytes.first().copied().filter(|found| *found > Format::NEWEST.number()) {
-            return Err(SavedError::UnknownFormat { found });
-        }
-        let Some((content, checksum)) = bytes.split_last_chunk() else {
-            return Err(SavedError::Damaged("it is too short"));
-        };
-        if xxh3_64(content).to_le_bytes() != *checksum {
-            return Err(SavedError::Damaged("the checksum does not match"));
-        }
-        let Some((offset, head)) = content.get(1..).and_then(<[u8]>::split_first_chunk) else {
-            return Err(SavedError::Damaged("it is too short"));
-        };
-        Ok(Some((i64::from_le_bytes(*offset), head)))
+        self.head.as_deref().map(open).transpose()
     }
 }
 
@@ -194,6 +228,19 @@ mod tests {
             let saved = read(&other, &outputs);
             assert!(saved.entries.is_empty() && saved.head() == Ok(None), "another's");
         }
+    }
+
+    #[test]
+    fn what_stands_beside_an_offset_tells_of_that_offset_alone() {
+        let written = metadata(Format::USUAL, 7, b"head");
+        assert_eq!(head_beside(7, &written), Ok(Some(b"head".to_vec())));
+        assert_eq!(head_beside(8, &written), Err(SavedError::Damaged("it tells of another offset")));
+        assert_eq!(head_beside(7, ""), Ok(None), "an offset that was set by hand");
+        assert_eq!(head_beside(7, "note to self"), Err(SavedError::Damaged("it is not of our making")));
+        let mut newer = seal(Format::USUAL, 7, b"head");
+        newer[0] = Format::NEWEST.number() + 1;
+        let found = newer[0];
+        assert_eq!(head_beside(7, &STANDARD_NO_PAD.encode(newer)), Err(SavedError::UnknownFormat { found }));
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub struct Position {
     pub partition: PartitionId,
     /// The next record's offset.
     pub offset: i64,
+    /// What the group keeps beside the offset; may be empty.
+    pub metadata: String,
+}
+
+impl Position {
+    /// A position with nothing beside it.
+    #[must_use]
+    pub const fn new(partition: PartitionId, offset: i64) -> Self {
+        Self { partition, offset, metadata: String::new() }
+    }
 }
 
 /// Where reading a partition begins, and whether the group already stands there.

@@ -12,11 +12,11 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::detect::Origin;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::SnapshotError;
+use crate::pipeline::Partition;
 use crate::service::batch::Restored;
 use crate::service::failure::Failure;
 use crate::service::saved::{Keys, Saved, SavedError};
-use crate::service::transport::{Hindrance, LookBack, PartitionId, Position, StartPosition, Stretch, Transport};
+use crate::service::transport::{Hindrance, LookBack, PartitionId, StartPosition, Stretch, Transport};
 use crate::telemetry::ReadBack;
 
 /// Records read back in one step.
@@ -93,6 +93,10 @@ impl<T: Transport> Worker<T> {
         }
         if self.restores.active.is_none() {
             let Some(job) = self.restores.queue.pop_front() else { return Ok(()) };
+            if let Some(beside) = self.batch.beside(&job.start.position) {
+                let restored = self.recall_beside(&job, beside)?;
+                return self.restored(job, restored);
+            }
             if let Err(why) = self.transport.look_back(&Stretch::State(job.partition().clone())) {
                 return self.not_begun(why);
             }
@@ -139,7 +143,9 @@ impl<T: Transport> Worker<T> {
             Step::State { mut saved, problem, .. } => {
                 let restored = match problem.map_or_else(|| self.recall(&job, &mut saved), Err) {
                     Ok(restored) => restored,
-                    Err(SavedError::UnknownFormat { found }) => return Err(newer(job.partition(), found)),
+                    Err(SavedError::UnknownFormat { found }) => {
+                        return Err(newer("kafka.state_topic", job.partition(), found));
+                    }
                     Err(SavedError::Damaged(why)) => {
                         warn!(worker = self.number, partition = %job.partition(), why,
                             "kafka.state_topic: what was saved is damaged; windows begin empty and miss what came before");
@@ -182,9 +188,30 @@ impl<T: Transport> Worker<T> {
         let head = head.to_vec();
         match self.batch.restore(saved, &head) {
             Ok((state, unused)) => Ok(Restored { state, saved: Some(offset), stale: unused }),
-            Err(SnapshotError::UnknownFormat { found, .. }) => Err(SavedError::UnknownFormat { found }),
-            Err(SnapshotError::Damaged { problem, .. }) => Err(SavedError::Damaged(problem)),
+            Err(problem) => Err(problem.into()),
         }
+    }
+
+    /// The partition as what stands beside its offset tells; there is nothing to decide again.
+    fn recall_beside(&self, job: &Job, beside: Result<Option<Partition>, SavedError>) -> Result<Restored, Failure> {
+        let (partition, offset) = (job.partition(), job.start.position.offset);
+        let state = match beside {
+            Ok(Some(state)) => state,
+            Ok(None) => {
+                if job.start.committed && offset > 0 {
+                    warn!(worker = self.number, %partition, offset,
+                        "nothing stands beside the group's offset: which events are late is judged from here on");
+                }
+                self.batch.unknown()
+            }
+            Err(SavedError::UnknownFormat { found }) => return Err(newer("kafka.group_id", partition, found)),
+            Err(SavedError::Damaged(why)) => {
+                warn!(worker = self.number, %partition, offset, why,
+                    "what stands beside the group's offset is damaged: which events are late is judged from here on");
+                self.batch.unknown()
+            }
+        };
+        Ok(Restored { state, saved: None, stale: Vec::new() })
     }
 
     fn restored_to_nothing(&self, saved: &Saved) -> Restored {
@@ -220,13 +247,13 @@ impl<T: Transport> Worker<T> {
     }
 
     fn own(&mut self, start: StartPosition, restored: Restored, now: Instant) {
-        let Position { partition, offset: _ } = &start.position;
-        let turn = partition.number.unsigned_abs() % TURNS;
+        let turn = start.position.partition.number.unsigned_abs() % TURNS;
         let save_at = now + self.save_interval * (TURNS + turn) / (2 * TURNS);
-        if !start.committed {
-            self.ledger.decided([start.position.clone()]);
-        }
+        let (id, committed) = (start.position.partition.clone(), start.committed);
         self.batch.add(start.position, restored, (now, save_at));
+        if !committed {
+            self.batch.commit(&id, &mut self.ledger);
+        }
     }
 
     fn report(&self, job: &mut Job, step: &Step) {
@@ -248,8 +275,8 @@ impl<T: Transport> Worker<T> {
     }
 }
 
-fn newer(partition: &PartitionId, found: u8) -> Failure {
+fn newer(setting: &'static str, partition: &PartitionId, found: u8) -> Failure {
     let problem = format!("what is saved of {partition} was written by a newer version: its format is {found}");
-    Failure::surroundings("kafka.state_topic", problem)
-        .hint("use that version or a later one; deleting the topic would lose what the windows hold")
+    Failure::surroundings(setting, problem)
+        .hint("use that version or a later one; deleting what it saved would lose what the windows hold")
 }

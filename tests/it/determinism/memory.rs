@@ -126,7 +126,7 @@ impl Transport for Memory {
     }
 
     fn find(&mut self, question: u64, partitions: &[PartitionId]) {
-        let position = |id: &PartitionId| Position { partition: id.clone(), offset: 0 };
+        let position = |id: &PartitionId| Position::new(id.clone(), 0);
         let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed: true });
         self.events.push_back(Event::Found(question, starts.collect()));
     }

@@ -56,7 +56,7 @@ fn one_batch_has_one_table_from_its_first_record_to_its_last() {
     let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });
     let mut ledger = Ledger::default();
     let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
-    let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
+    let position = Position::new(PartitionId { topic: "audit".into(), number: 0 }, 0);
     batch.add(position, restored, (Instant::now(), Instant::now()));
     let mut offset = 0;
     let mut decide = |batch: &mut Batch| {

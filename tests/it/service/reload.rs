@@ -65,7 +65,7 @@ impl Bench {
         };
         let mut batch = Batch::new(&workplace, Author { group_id: "watch".to_owned(), worker: 0 });
         let restored = Restored { state: batch.unknown(), saved: None, stale: Vec::new() };
-        let position = Position { partition: PartitionId { topic: "audit".into(), number: 0 }, offset: 0 };
+        let position = Position::new(PartitionId { topic: "audit".into(), number: 0 }, 0);
         batch.add(position, restored, (Instant::now(), Instant::now()));
         Self { in_force, batch, ledger: Ledger::default(), offset: 0 }
     }

@@ -228,7 +228,9 @@ fn groups_by_address_over_a_topic_keyed_by_subject_are_exact_though_instances_ar
     }
     assert_exact(&deployment, &events, PATIENCE);
     for instance in instances {
-        let emptied = instance.running.stderr().lines().filter(|line| line.contains("windows begin empty")).count();
+        let is_emptied =
+            |line: &&str| ["windows begin empty", "is judged from here on"].iter().any(|say| line.contains(say));
+        let emptied = instance.running.stderr().lines().filter(is_emptied).count();
         assert_eq!(emptied, 0, "what was saved is of use: {}", instance.running.stderr());
         instance.stop();
     }
@@ -251,6 +253,31 @@ fn roles_can_run_apart() {
     for instance in [route, detect] {
         instance.stop();
     }
+}
+
+/// A router keeps nothing but how far time has come, which stands beside the offsets of its group.
+#[test]
+fn a_successor_of_a_killed_router_knows_which_events_are_late() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 1).rules("rules.yml").property("session.timeout.ms", "6000");
+    let documents: Vec<_> = rules().iter().map(Rule::to_yaml).collect();
+    std::fs::write(deployment.at("rules.yml"), documents.join("---\n")).expect("the folder can be written");
+    let lateness = 600 * SECOND;
+    let events: Vec<_> = [lateness, 0, -1].map(|at| (String::new(), Event::new(at).mark("a"))).into();
+
+    let mut first = deployment.start_role("route");
+    deployment.produce(records(&events[..1], 0));
+    deployment.wait_until_all_is_committed();
+    first.running.kill();
+    let second = deployment.start_role("route");
+    deployment.produce(records(&events[1..], 1));
+    deployment.wait_until_all_is_committed();
+    let metrics = second.metrics();
+    let outcomes = ["accepted", "late"].map(|outcome| metrics.sum("tokenwatch_events_total", &[("outcome", outcome)]));
+    assert_eq!(outcomes.map(|count| count.round()), [1.0, 1.0]);
+    assert!(metrics.sum("tokenwatch_restore_records_total", &[]) < 0.5, "nothing was read back");
+    let finished = second.stop();
+    assert!(!finished.stderr().contains("is judged from here on"), "{}", finished.stderr());
 }
 
 #[test]

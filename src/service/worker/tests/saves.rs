@@ -16,7 +16,7 @@ fn due(offsets: &[i64], now: Instant, at: Instant) -> Vec<i32> {
     let mut batch = batch(&Arc::new(Views::default()));
     for (number, offset) in (0_i32..).zip(offsets) {
         let restored = Restored { state: batch.unknown(), saved: Some(0), stale: Vec::new() };
-        batch.add(Position { partition: partition(number), offset: *offset }, restored, (now, now + HOUR));
+        batch.add(Position::new(partition(number), *offset), restored, (now, now + HOUR));
     }
     batch.due(at).into_iter().map(|partition| partition.number).collect()
 }

@@ -267,7 +267,7 @@ impl Transport for FakeTransport {
         }
         let committed = world.group_has_offsets;
         let start = |id: &PartitionId| world.starts.get(&id.number).copied().unwrap_or(0);
-        let position = |id: &PartitionId| Position { partition: id.clone(), offset: start(id) };
+        let position = |id: &PartitionId| Position::new(id.clone(), start(id));
         let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed }).collect();
         world.events.push(Event::Found(question, starts));
     }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use crate::route::Mark;
+use crate::route::wire::decode_mark;
 use crate::service::output::Destination;
 use crate::service::transport::Outgoing;
 
@@ -44,7 +46,17 @@ struct Transaction {
     number: usize,
     since: Instant,
     outputs: Vec<(Identity, Vec<u8>)>,
-    offsets: Vec<(i32, i64)>,
+    /// With the partition that each goes to.
+    marks: Vec<(i32, Mark)>,
+    offsets: Vec<Offset>,
+}
+
+/// An offset that the group is to keep.
+#[derive(Clone, Debug)]
+pub(super) struct Offset {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) metadata: String,
 }
 
 /// Why a request was refused.
@@ -72,6 +84,8 @@ pub(super) struct Broker<'a> {
     /// The next offset in the state topic; partitions share the numbers.
     state_next: usize,
     pub(super) offsets: BTreeMap<i32, i64>,
+    /// What stands beside them.
+    pub(super) metadata: BTreeMap<i32, String>,
     /// Requests to commit that are still in the network: when they arrive, and whose they are.
     late: Vec<(Instant, String, u64)>,
 }
@@ -92,6 +106,7 @@ impl<'a> Broker<'a> {
             state_next: 0,
             state: (0..partitions).map(|_| Vec::new()).collect(),
             offsets: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             late: Vec::new(),
         }
     }
@@ -147,7 +162,13 @@ impl<'a> Broker<'a> {
         let (fates, now) = (&mut self.fates, self.now);
         Ok(producer.open.get_or_insert_with(|| {
             fates.push(Fate::Open);
-            Transaction { number: fates.len() - 1, since: now, outputs: Vec::new(), offsets: Vec::new() }
+            Transaction {
+                number: fates.len() - 1,
+                since: now,
+                outputs: Vec::new(),
+                marks: Vec::new(),
+                offsets: Vec::new(),
+            }
         }))
     }
 
@@ -164,8 +185,14 @@ impl<'a> Broker<'a> {
             self.state_next += 1;
             self.state[partition].push(Entry { offset, transaction: number, key, value });
         } else {
-            let payload = outgoing.payload.unwrap_or_default().to_vec();
-            transaction.outputs.push((Identity::of(outgoing), payload));
+            let payload = outgoing.payload.unwrap_or_default();
+            match Identity::of(outgoing) {
+                Some(identity) => transaction.outputs.push((identity, payload.to_vec())),
+                None => {
+                    let mark = decode_mark(payload).expect("what has no key is a mark");
+                    transaction.marks.push((outgoing.partition.expect("a mark has a partition"), mark));
+                }
+            }
         }
         Ok(())
     }
@@ -175,7 +202,7 @@ impl<'a> Broker<'a> {
         name: &str,
         epoch: u64,
         member: (Option<u64>, u64),
-        offsets: &[(i32, i64)],
+        offsets: &[Offset],
     ) -> Result<(), Refusal> {
         let is_member = self.group.is_current(member);
         let transaction = self.open(name, epoch)?;
@@ -197,6 +224,10 @@ impl<'a> Broker<'a> {
             self.chance
                 .tell(|| format!("committed by {name}: {:?}, {:?}", transaction.offsets, transaction.outputs.len()));
             self.verdict.committed(transaction.outputs, &transaction.offsets, &mut self.offsets);
+            for (meeting, mark) in &transaction.marks {
+                self.verdict.marked(*meeting, mark, &self.offsets);
+            }
+            self.metadata.extend(transaction.offsets.into_iter().map(|offset| (offset.partition, offset.metadata)));
         }
         Ok(())
     }
@@ -210,7 +241,7 @@ impl<'a> Broker<'a> {
     /// True if a transaction that is not over holds an offset of this partition.
     pub(super) fn is_unstable(&self, partition: i32) -> bool {
         let mut open = self.producers.values().filter_map(|producer| producer.open.as_ref());
-        open.any(|transaction| transaction.offsets.iter().any(|(other, _)| *other == partition))
+        open.any(|transaction| transaction.offsets.iter().any(|offset| offset.partition == partition))
     }
 
     /// What a reader of committed records sees of a state partition from an offset on, with offsets: nothing from the

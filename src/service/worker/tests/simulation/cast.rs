@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::detect::Origin;
 use crate::detect::rule::RuleSet;
 use crate::detect::state::Format;
 use crate::http::Views;
-use crate::pipeline::Pipeline;
+use crate::ingest::Record;
+use crate::pipeline::{BatchOutcome, Part, Pipeline};
 use crate::service::batch::Batch;
 use crate::service::output::Author;
-use crate::service::route::Post;
-use crate::service::saved::{Keys, Saved};
+use crate::service::saved::{Keys, Saved, head_beside};
 use crate::service::threads::Workplace;
 use crate::service::transport::Transport;
 use crate::service::worker::{Progress, Worker};
@@ -54,12 +55,12 @@ pub(super) struct Cast<'a> {
 
 impl<'a> Cast<'a> {
     pub(super) fn new(stream: &'a Stream, rules: &'a Rules, mut chance: Chance, views: &Arc<Views>) -> Self {
-        let in_force: Arc<RuleSet> = Arc::clone(&rules.0[0]);
+        let in_force: Arc<RuleSet> = Arc::clone(&rules.usual);
         let workplace = Workplace {
             rules: Arc::new(ArcSwap::new(in_force)),
             settings: settings(),
             places: Arc::default(),
-            post: Post::default(),
+            post: stream.post.clone(),
             group_id: "watch".to_owned(),
             save_interval: [Duration::from_millis(200), Duration::from_secs(2), Duration::from_hours(1)]
                 [chance.below(3)],
@@ -133,8 +134,8 @@ impl<'a> Cast<'a> {
             broker.compact();
         }
         if broker.chance.strikes(Fault::Reload, 20) {
-            let next = Arc::clone(&self.rules.0[broker.chance.below(2)]);
-            self.workplace.rules.store(next);
+            let sets = [&self.rules.usual, self.rules.others(self.workplace.post.part)];
+            self.workplace.rules.store(Arc::clone(sets[broker.chance.below(2)]));
         }
         if let Some(process) = &mut self.processes[place] {
             if broker.chance.strikes(Fault::GracefulStop, 10) {
@@ -237,11 +238,35 @@ impl<'a> Cast<'a> {
         broker.tick();
         for partition in 0..broker.stream.partitions() {
             let number = i32::try_from(partition).expect("few");
-            self.compare_saved(&broker, number).map_err(|why| format!("partition {number}: {why}"))?;
+            let compared = match self.workplace.post.part {
+                Part::Routing => self.compare_beside(&broker, number),
+                Part::Whole | Part::Windows => self.compare_saved(&broker, number),
+            };
+            compared.map_err(|why| format!("partition {number}: {why}"))?;
         }
         match &broker.verdict.wrong {
             Some(wrong) => Err(wrong.clone()),
             None => Ok(()),
+        }
+    }
+
+    fn pipeline(&self) -> Pipeline {
+        Pipeline::of_part(self.workplace.post.part, Arc::clone(&self.rules.usual), &settings(), Arc::default())
+    }
+
+    /// What stands beside the last offset is all that a router knows, and nothing of it is in the state topic.
+    fn compare_beside(&self, broker: &Broker<'_>, number: i32) -> Result<(), String> {
+        let partition = usize::try_from(number).expect("from 0");
+        if broker.saved_end(partition) > 0 {
+            return Err("a router writes state".to_owned());
+        }
+        let (offset, metadata) = (broker.offsets[&number], &broker.metadata[&number]);
+        let head = head_beside(offset, metadata).map_err(|why| why.to_string())?.ok_or("nothing stands there")?;
+        let (pipeline, nothing) = (self.pipeline(), std::iter::empty::<(&[u8], &[u8])>());
+        let (state, _) = pipeline.restore_from(nothing, &head, [1, 2, 3, 4]).map_err(|why| why.to_string())?;
+        match pipeline.snapshot(&state) == broker.stream.known[partition] {
+            true => Ok(()),
+            false => Err(format!("what stands beside {offset} is another state")),
         }
     }
 
@@ -255,15 +280,15 @@ impl<'a> Cast<'a> {
         if offset > broker.stream.end(partition) {
             return Err(format!("what is saved is ahead: {offset}"));
         }
-        let mut pipeline = Pipeline::new(Arc::clone(&self.rules.0[0]), &settings());
+        let mut pipeline = self.pipeline();
         let entries = saved.entries.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
         let (mut state, _) =
             pipeline.restore_from(entries, head, [1, 2, 3, 4]).map_err(|why| format!("it is damaged: {why}"))?;
-        let mut muted = crate::pipeline::BatchOutcome::new(&self.rules.0[0]);
-        for (next, payload) in broker.stream.records[partition].iter().filter(|(next, _)| *next >= offset) {
-            let origin = crate::detect::Origin { topic: "audit".into(), partition: number, offset: *next };
-            let record = crate::ingest::Record { origin: &origin, timestamp: None, payload: Some(payload) };
-            pipeline.decide(&mut state, 0, &record, &mut muted);
+        let mut muted = BatchOutcome::new(&self.rules.usual);
+        for produced in broker.stream.records[partition].iter().filter(|record| record.offset >= offset) {
+            let origin = Origin { topic: "audit".into(), partition: number, offset: produced.offset };
+            let record = Record { origin: &origin, timestamp: None, payload: Some(&produced.payload) };
+            pipeline.decide_keyed(&mut state, 0, (&record, produced.key.as_deref()), &mut muted);
         }
         // What a rule that came and went has left is nobody's business, but it makes other bytes.
         let reloaded = broker.chance.counts[Fault::Reload as usize] > 0;

@@ -12,9 +12,9 @@ use crate::service::transport::{
     Undelivered,
 };
 
-use super::broker::Broker;
+use super::broker::{Broker, Offset};
 use super::chance::Fault;
-use super::reference::UNTIMED;
+use super::records::{Produced, UNTIMED};
 use super::writer::Writer;
 
 /// How long a question for offsets waits for what is not settled.
@@ -156,7 +156,8 @@ impl<'a> Client<'a> {
             } else {
                 let start = |id: PartitionId| {
                     let offset = broker.offsets.get(&id.number).copied();
-                    let position = Position { offset: offset.unwrap_or(0), partition: id };
+                    let metadata = broker.metadata.get(&id.number).cloned().unwrap_or_default();
+                    let position = Position { metadata, ..Position::new(id, offset.unwrap_or(0)) };
                     StartPosition { position, committed: offset.is_some() }
                 };
                 events.push(Event::Found(question, partitions.into_iter().map(start).collect()));
@@ -173,13 +174,13 @@ impl<'a> Client<'a> {
         for (number, next) in &mut self.reading {
             let partition = index(*number);
             let records = &broker.stream.records[partition][..broker.produced[partition]];
-            let mut begin = records.partition_point(|(offset, _)| offset < next);
+            let mut begin = records.partition_point(|record| record.offset < *next);
             if begin > 0 && begin < records.len() && broker.chance.strikes(Fault::RecordTwice, 10) {
                 begin -= 1;
             }
-            for (offset, payload) in records[begin..].iter().take(left) {
-                each(incoming(*number, *offset, payload));
-                *next = offset + 1;
+            for record in records[begin..].iter().take(left) {
+                each(incoming(*number, record));
+                *next = record.offset + 1;
                 left -= 1;
             }
         }
@@ -194,8 +195,10 @@ fn ids(numbers: impl IntoIterator<Item = i32>) -> Vec<PartitionId> {
     numbers.into_iter().map(|number| PartitionId { topic: "audit".into(), number }).collect()
 }
 
-fn incoming(partition: i32, offset: i64, payload: &[u8]) -> Incoming<'_> {
-    Incoming { topic: "audit", partition, offset, timestamp: UNTIMED, key: None, payload: Some(payload) }
+fn incoming(partition: i32, record: &Produced) -> Incoming<'_> {
+    let Produced { offset, key, payload } = record;
+    let (key, payload) = (key.as_deref(), Some(payload.as_slice()));
+    Incoming { topic: "audit", partition, offset: *offset, timestamp: UNTIMED, key, payload }
 }
 
 impl Transport for Client<'_> {
@@ -267,7 +270,9 @@ impl Transport for Client<'_> {
             Some(Reading::State { partition, next, end }) => {
                 let number = i32::try_from(*partition).expect("few");
                 for (offset, key, payload) in broker.saved(*partition, *next).take(count) {
-                    each(Incoming { key: Some(key), payload, ..incoming(number, 0, &[]) });
+                    let (topic, partition, offset_of) = ("state", number, i64::try_from(offset).expect("few"));
+                    let key = Some(key);
+                    each(Incoming { topic, partition, offset: offset_of, timestamp: UNTIMED, key, payload });
                     *next = offset + 1;
                 }
                 let is_left = broker.saved(*partition, *next).next().is_some() || broker.is_undecided(*partition, *end);
@@ -278,12 +283,12 @@ impl Transport for Client<'_> {
             Some(Reading::Records { partition, next, until }) => {
                 let number = i32::try_from(*partition).expect("few");
                 let records = &broker.stream.records[*partition];
-                let begin = records.partition_point(|(offset, _)| offset < next);
-                for (offset, payload) in records[begin..].iter().take_while(|(offset, _)| offset < until).take(count) {
-                    each(incoming(number, *offset, payload));
-                    *next = offset + 1;
+                let begin = records.partition_point(|record| record.offset < *next);
+                for record in records[begin..].iter().take_while(|record| record.offset < *until).take(count) {
+                    each(incoming(number, record));
+                    *next = record.offset + 1;
                 }
-                let is_left = records.iter().any(|(offset, _)| offset >= next && offset < until);
+                let is_left = records.iter().any(|record| record.offset >= *next && record.offset < *until);
                 Ok(if is_left { LookBack::More } else { LookBack::End })
             }
         }
@@ -324,7 +329,12 @@ impl Transport for Client<'_> {
     }
 
     fn commit(&mut self, positions: &[Position]) {
-        let offsets = positions.iter().map(|position| (position.partition.number, position.offset)).collect();
+        let offset = |position: &Position| Offset {
+            partition: position.partition.number,
+            offset: position.offset,
+            metadata: position.metadata.clone(),
+        };
+        let offsets = positions.iter().map(offset).collect();
         self.writer.commit((self.member.get(), self.generation), offsets, &mut self.broker.borrow_mut());
     }
 

@@ -9,6 +9,7 @@ mod cast;
 mod chance;
 mod client;
 mod group;
+mod records;
 mod reference;
 mod verdict;
 mod writer;

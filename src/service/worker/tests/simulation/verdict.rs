@@ -2,28 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reference::{Identity, Stream};
+use crate::detect::Timestamp;
+use crate::route::Mark;
+
+use super::broker::Offset;
+use super::reference::{Caused, Identity, Stream};
 
 /// Holds each commit against one undisturbed run.
 pub(super) struct Verdict<'a> {
     stream: &'a Stream,
     public: BTreeSet<Identity>,
+    /// The stream time of each source that was last told to each partition in which matches meet.
+    marked: BTreeMap<(i32, i32), Option<i64>>,
     /// The first thing that must not be.
     pub(super) wrong: Option<String>,
 }
 
 impl<'a> Verdict<'a> {
     pub(super) const fn new(stream: &'a Stream) -> Self {
-        Self { stream, public: BTreeSet::new(), wrong: None }
+        Self { stream, public: BTreeSet::new(), marked: BTreeMap::new(), wrong: None }
     }
 
     pub(super) fn committed(
         &mut self,
         outputs: Vec<(Identity, Vec<u8>)>,
-        offsets: &[(i32, i64)],
+        offsets: &[Offset],
         group: &mut BTreeMap<i32, i64>,
     ) {
-        for (partition, offset) in offsets {
+        for Offset { partition, offset, .. } in offsets {
             let before = group.insert(*partition, *offset);
             if before.is_some_and(|before| before > *offset) {
                 self.blame(format!("the offset of {partition} went back from {before:?} to {offset}"));
@@ -48,13 +54,26 @@ impl<'a> Verdict<'a> {
                 self.blame(format!("{identity:?} is public twice"));
             }
         }
-        for (partition, offset) in offsets {
-            let is_owed = |caused: &super::reference::Caused| caused.partition == *partition && caused.offset < *offset;
+        for Offset { partition, offset, .. } in offsets {
+            let is_owed = |caused: &Caused| caused.partition == *partition && caused.offset < *offset;
             let missing =
                 self.stream.expected.iter().find(|(identity, by)| is_owed(by) && !self.public.contains(*identity));
             if let Some((identity, by)) = missing {
                 self.blame(format!("{partition} is committed up to {offset} without {identity:?} of {by:?}"));
             }
+        }
+    }
+
+    /// A mark must tell neither of records that are still to be decided, nor of a past that is over.
+    pub(super) fn marked(&mut self, meeting: i32, mark: &Mark, group: &BTreeMap<i32, i64>) {
+        let offset = group.get(&mark.partition).copied().unwrap_or(0);
+        let decided = usize::try_from(mark.partition).ok().and_then(|source| self.stream.time_before(source, offset));
+        if mark.stream_time > decided.map(Timestamp::millis) {
+            self.blame(format!("{mark:?} is ahead of what is decided up to {offset}, {decided:?}"));
+        }
+        let before = self.marked.insert((meeting, mark.partition), mark.stream_time);
+        if before.is_some_and(|before| before > mark.stream_time) {
+            self.blame(format!("{mark:?} goes back behind {before:?}"));
         }
     }
 
