@@ -7,16 +7,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList, bindings};
 
-use crate::config::{KafkaSettings, Start};
+use crate::config::KafkaSettings;
 use crate::detect::Timestamp;
 use crate::service::Failure;
 use crate::service::transport::{
-    Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, Stretch, Ticket, Transport, Undelivered,
+    Breakage, Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, Stretch, Ticket, Transport,
+    Undelivered,
 };
 
 use super::begin;
@@ -27,10 +28,13 @@ use super::producer::Writer;
 
 /// A member of the group that has subscribed, and a producer.
 pub struct KafkaTransport {
+    settings: KafkaSettings,
+    worker: usize,
     consumer: Arc<BaseConsumer<MemberContext>>,
+    /// Somebody else has its name in the group: it reads nothing any more.
+    expelled: bool,
     writer: Writer,
     reader: Reader,
-    start: Start,
     /// The partitions that the worker was told to give back and has not; the group waits for it.
     unanswered: Option<Vec<PartitionId>>,
     begun: Vec<PartitionId>,
@@ -53,17 +57,18 @@ impl KafkaTransport {
     /// this is for, which tells the clients of a process apart.
     pub fn connect(settings: &KafkaSettings, worker: usize) -> Result<Self, Failure> {
         let writer = Writer::new(settings, client::transactional_id(settings, worker))?;
-        let context = MemberContext::new(&settings.topics, client::login_setting(settings));
-        let consumer: BaseConsumer<MemberContext> = client::consumer(settings, worker)
-            .create_with_context(context)
-            .map_err(|error| client::not_created(&error))?;
-        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer
-            .subscribe(&topics)
-            .map_err(|error| Failure::configuration("kafka.topics", format!("cannot be subscribed to: {error}")))?;
-        let (start, consumer, reader) = (settings.start, Arc::new(consumer), Reader::new(settings));
-        let (begun, questions) = (Vec::new(), Vec::new());
-        Ok(Self { consumer, writer, reader, start, unanswered: None, begun, paused: false, questions })
+        Ok(Self {
+            consumer: Arc::new(member(settings, worker)?),
+            reader: Reader::new(settings),
+            settings: settings.clone(),
+            worker,
+            expelled: false,
+            writer,
+            unanswered: None,
+            begun: Vec::new(),
+            paused: false,
+            questions: Vec::new(),
+        })
     }
 
     fn pause_or_resume(&self, list: &TopicPartitionList) {
@@ -87,16 +92,34 @@ impl KafkaTransport {
         self.consumer.context().inbox.push(Event::Disturbed(what));
     }
 
-    fn failed(&self, error: &KafkaError) -> Option<Event> {
-        match error {
-            KafkaError::MessageConsumptionFatal(code) => {
-                let reason = self.consumer.client().fatal_error().map_or_else(|| code.to_string(), |(_, text)| text);
-                Some(Event::Failed(Failure::other(format!("the Kafka client gave up: {reason}"))))
-            }
-            // The context has been told already, with the reason.
-            _ => None,
-        }
+    fn failed(&mut self, error: &KafkaError) -> Option<Event> {
+        // Of everything else the context has been told already, with the reason.
+        let KafkaError::MessageConsumptionFatal(code) = error else { return None };
+        let (code, reason) = self.consumer.client().fatal_error().unwrap_or_else(|| (*code, code.to_string()));
+        let fenced = match code {
+            // After a broken connection that may have been ourselves: the answer to a second join, which never came.
+            Code::FencedInstanceId => true,
+            // A predecessor was killed, and its session is not over.
+            Code::UnreleasedInstanceId => false,
+            _ => return Some(Event::Failed(Failure::other(format!("the Kafka client gave up: {reason}")))),
+        };
+        self.expelled = true;
+        self.unanswered = None;
+        self.begun.clear();
+        Some(Event::Expelled(Breakage { fenced, why: reason }))
     }
+}
+
+/// A consumer that joins the group.
+fn member(settings: &KafkaSettings, worker: usize) -> Result<BaseConsumer<MemberContext>, Failure> {
+    let context = MemberContext::new(&settings.topics, client::login_setting(settings));
+    let consumer: BaseConsumer<MemberContext> =
+        client::consumer(settings, worker).create_with_context(context).map_err(|error| client::not_created(&error))?;
+    let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+    consumer
+        .subscribe(&topics)
+        .map_err(|error| Failure::configuration("kafka.topics", format!("cannot be subscribed to: {error}")))?;
+    Ok(consumer)
 }
 
 impl Transport for KafkaTransport {
@@ -117,6 +140,7 @@ impl Transport for KafkaTransport {
         each: &mut dyn FnMut(Incoming<'_>),
     ) {
         let known = events.len();
+        let records_max = if self.expelled { 0 } else { records_max };
         self.writer.take(if records_max == 0 { wait } else { Duration::ZERO }, events);
         let mut wait = if events.len() > known { Duration::ZERO } else { wait };
         for _ in 0..records_max {
@@ -139,7 +163,7 @@ impl Transport for KafkaTransport {
     }
 
     fn find(&mut self, question: u64, partitions: &[PartitionId]) {
-        let (consumer, partitions, start) = (Arc::clone(&self.consumer), partitions.to_vec(), self.start);
+        let (consumer, partitions, start) = (Arc::clone(&self.consumer), partitions.to_vec(), self.settings.start);
         let look_up = move || {
             let event = match begin::positions(&consumer, &partitions, start) {
                 Ok(starts) => Event::Found(question, starts),
@@ -190,6 +214,13 @@ impl Transport for KafkaTransport {
     fn release(&mut self, partitions: &[PartitionId]) {
         self.begun.retain(|id| !partitions.contains(id));
         self.answer(false, &Self::list(partitions));
+    }
+
+    fn rejoin(&mut self) -> Result<(), Failure> {
+        self.consumer.context().leave();
+        self.consumer = Arc::new(member(&self.settings, self.worker)?);
+        self.expelled = false;
+        Ok(())
     }
 
     fn pause(&mut self, paused: bool) {

@@ -106,6 +106,9 @@ pub enum Event {
     /// The group has given these to somebody else, or will; [`Transport::release`] answers, at once. Until then no
     /// commit of ours succeeds.
     Lost(Vec<PartitionId>),
+    /// Somebody else has our name in the group, so that none of its partitions is ours any more and no commit of ours
+    /// succeeds. Nothing is to be released; [`Transport::rejoin`] helps.
+    Expelled(Breakage),
     /// Transactions can begin, and nothing that an earlier producer of this name left open will ever be committed.
     Ready,
     /// An output is written in its transaction.
@@ -125,10 +128,10 @@ pub enum Event {
     Failed(Failure),
 }
 
-/// Why a producer is of no more use.
+/// Why a producer, or a member of the group, is of no more use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breakage {
-    /// True if a producer of the same name began after it, or a broker gave it up.
+    /// True if another one of the same name began after it, or a broker gave it up.
     pub fenced: bool,
     /// In the broker's or the client's words.
     pub why: String,
@@ -212,6 +215,9 @@ pub trait Transport {
 
     /// Answers [`Event::Revoked`] and [`Event::Lost`]: stops reading these partitions and lets go of them.
     fn release(&mut self, partitions: &[PartitionId]);
+
+    /// Joins the group as a new member after [`Event::Expelled`].
+    fn rejoin(&mut self) -> Result<(), Failure>;
 
     /// Stops delivering records, also of partitions that are begun later, or goes on where it stopped. Everything else
     /// goes on all the time.

@@ -8,12 +8,14 @@ use tracing::{info, warn};
 use super::transaction::Stage;
 use super::{Progress, Worker};
 use crate::service::failure::Failure;
-use crate::service::transport::{Hindrance, PartitionId, StartPosition, Transport};
+use crate::service::transport::{Breakage, Hindrance, PartitionId, StartPosition, Transport};
 
 /// How long a revoked partition is held back for what it caused; well below the group's patience.
 const RELEASE_MAX: Duration = Duration::from_secs(30);
 /// How long a stop waits for what is under way.
 const STOP_MAX: Duration = Duration::from_secs(10);
+/// Between being expelled and joining again.
+pub(super) const REJOIN_WAIT: Duration = Duration::from_secs(1);
 /// Between two attempts to begin partitions.
 const BEGIN_RETRY: Duration = Duration::from_millis(500);
 
@@ -85,6 +87,10 @@ impl Arrivals {
         self.waiting.iter().find(is_it).map(|arrival| arrival.since)
     }
 
+    fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.waiting.iter().map(|arrival| &arrival.partition)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -147,6 +153,32 @@ impl<T: Transport> Worker<T> {
         }
     }
 
+    /// What was ours is somebody else's, or nobody's, until the group has been joined again.
+    pub(super) fn expelled(&mut self, breakage: &Breakage) -> Result<(), Failure> {
+        let now = self.transport.now();
+        let Breakage { fenced, why } = breakage;
+        if *fenced {
+            self.trouble.fenced(now, why)?;
+        }
+        warn!(worker = self.number, %why, "the group has another member of our name; joining again");
+        self.rejoin_at = Some(now + REJOIN_WAIT);
+        self.rebalances.clear();
+        if matches!(self.phase, Phase::Releasing { .. }) {
+            self.phase = Phase::Running;
+        }
+        let all: Vec<_> = self.batch.partitions().chain(self.arrivals.partitions()).cloned().collect();
+        self.forget(&all);
+        self.arrivals.assigned = false;
+        self.show_readiness();
+        Ok(())
+    }
+
+    pub(super) fn rejoin_if_due(&mut self) -> Result<(), Failure> {
+        let now = self.transport.now();
+        let is_due = self.rejoin_at.take_if(|at| *at <= now).is_some();
+        if is_due && !matches!(self.phase, Phase::Stopping { .. }) { self.transport.rejoin() } else { Ok(()) }
+    }
+
     /// Asks where partitions begin, once the producer has made sure that nothing of its predecessor is under way.
     pub(super) fn receive_arrivals(&mut self) {
         if matches!(self.stage, Stage::Preparing | Stage::Broken { .. }) {
@@ -204,13 +236,17 @@ impl<T: Transport> Worker<T> {
     }
 
     fn drop_partitions(&mut self, partitions: &[PartitionId]) {
+        self.forget(partitions);
+        self.transport.release(partitions);
+    }
+
+    fn forget(&mut self, partitions: &[PartitionId]) {
         if self.ledger.forget(partitions) {
             self.abort();
         }
         self.batch.remove(partitions);
         self.arrivals.remove(partitions);
         self.restores.remove(partitions);
-        self.transport.release(partitions);
         for id in partitions {
             self.views.metrics.remove_partition(&id.topic, id.number);
         }

@@ -55,6 +55,8 @@ pub struct Worker<T> {
     ledger: Ledger,
     stage: Stage,
     phase: Phase,
+    /// When the group is to be joined again, after it expelled us.
+    rejoin_at: Option<Instant>,
     rebalances: VecDeque<Rebalance>,
     arrivals: Arrivals,
     restores: Restores,
@@ -92,6 +94,7 @@ impl<T: Transport> Worker<T> {
             ledger: Ledger::default(),
             stage: Stage::Preparing,
             phase: Phase::Running,
+            rejoin_at: None,
             rebalances: VecDeque::new(),
             arrivals: Arrivals::default(),
             restores: Restores::default(),
@@ -138,6 +141,7 @@ impl<T: Transport> Worker<T> {
     pub fn step(&mut self) -> Result<Progress, Failure> {
         self.poll();
         self.take_events()?;
+        self.rejoin_if_due()?;
         self.rebalance();
         self.receive_arrivals();
         self.restore()?;
@@ -183,6 +187,7 @@ impl<T: Transport> Worker<T> {
             Event::Assigned(partitions) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
             Event::Revoked(partitions) => self.rebalances.push_back(Rebalance::Revoked(partitions)),
             Event::Lost(partitions) => self.rebalances.push_back(Rebalance::Lost(partitions)),
+            Event::Expelled(breakage) => self.expelled(&breakage)?,
             Event::Found(question, starts) => self.found(question, starts),
             Event::NotFound(_, why) => self.not_begun(why)?,
             Event::Ready => self.ready(),

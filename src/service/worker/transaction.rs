@@ -90,13 +90,18 @@ impl Trouble {
         self.aborts += 1;
     }
 
-    /// True if that was once too often.
-    fn fenced(&mut self, now: Instant) -> bool {
+    /// Somebody else has taken our name; an error if that was once too often.
+    pub(super) fn fenced(&mut self, now: Instant, why: &str) -> Result<(), Failure> {
         if now - self.fences_since > FENCES_PERIOD {
             (self.fences, self.fences_since) = (0, now);
         }
         self.fences += 1;
-        self.fences > FENCES_MAX
+        if self.fences <= FENCES_MAX {
+            return Ok(());
+        }
+        let problem = format!("another process takes our name time and again: {why}");
+        let hint = "give every process of a group an instance_id of its own, or none";
+        Err(Failure::surroundings("kafka.instance_id", problem).hint(hint))
     }
 }
 
@@ -216,12 +221,8 @@ impl<T: Transport> Worker<T> {
         self.views.metrics.count_failed_transaction(Failed::Unknown);
         let now = self.transport.now();
         let Breakage { fenced, why } = breakage;
-        if *fenced && self.trouble.fenced(now) {
-            return Err(Failure::surroundings(
-                "kafka.instance_id",
-                format!("the producer is fenced time and again: {why}"),
-            )
-            .hint("give every process of a group an instance_id of its own, or none"));
+        if *fenced {
+            self.trouble.fenced(now, why)?;
         }
         warn!(worker = self.number, %why, "whether a transaction is committed is unknown; beginning again with a new producer");
         self.stage = Stage::Broken { renew_at: now + RENEW_WAIT };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokenwatch::detect::Timestamp;
+use tokenwatch::service::Failure;
 use tokenwatch::service::output::Destination;
 use tokenwatch::service::transport::{
     Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket, Transport,
@@ -148,6 +149,10 @@ impl Transport for Memory {
     fn halt(&mut self, _partitions: &[PartitionId]) {}
 
     fn release(&mut self, _partitions: &[PartitionId]) {}
+
+    fn rejoin(&mut self) -> Result<(), Failure> {
+        unreachable!("nobody else has the name");
+    }
 
     fn pause(&mut self, _paused: bool) {}
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
 use super::deployment::{Deployment, PATIENCE, count};
 use crate::support::kafka::{self, Isolation, Options, Record};
 use crate::support::wait;
@@ -86,4 +88,57 @@ fn a_second_signal_ends_at_once() {
     instance.running.interrupt();
     let finished = instance.running.wait(STOP_MAX).expect_code(3);
     assert!(finished.stderr().contains("error: ended at once"), "{}", finished.stderr());
+}
+
+/// A member whose second join is never answered is fenced by itself, as if another process had its name.
+#[test]
+fn a_member_whose_name_somebody_takes_comes_back() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 3).property("session.timeout.ms", "6000");
+    let mut instance = deployment.start_as("one");
+    instance.wait_until_ready();
+    deployment.produce(broken(0..500));
+    deployment.wait_until_all_is_committed();
+    let usurper: BaseConsumer = broker
+        .client_config()
+        .set("group.id", &deployment.group)
+        .set("group.instance.id", "one-0")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", "6000")
+        .create()
+        .expect("a consumer");
+    usurper.subscribe(&[deployment.topics[0].as_str()]).expect("subscribed");
+    instance.running.wait_for_stderr("the loss of the name to be noticed", PATIENCE, |text| {
+        // A member hears from the group while it is polled.
+        let _ = usurper.poll(Duration::from_millis(10));
+        text.contains("the group has another member of our name; joining again").then_some(())
+    });
+    drop(usurper);
+    deployment.produce(broken(500..1_000));
+    deployment.wait_until_all_is_committed();
+    instance.stop();
+    let letters = deployment.dead_letters();
+    let keys: BTreeSet<_> = letters.iter().map(|letter| letter.key_text().to_owned()).collect();
+    assert_eq!((letters.len(), keys.len()), (1_000, 1_000), "each once");
+}
+
+/// Under the protocol of Kafka 4 the brokers refuse the name of a killed member until its session is over.
+#[test]
+fn a_named_member_that_was_killed_waits_for_its_name_under_the_group_protocol_of_kafka_4() {
+    let short = ["group.consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms"];
+    let options = short.iter().fold(Options::default(), |options, name| options.property(name, "6000"));
+    let heartbeat = options.property("group.consumer.heartbeat.interval.ms", "1000");
+    let Some(broker) = kafka::private(&heartbeat.property("group.consumer.min.heartbeat.interval.ms", "1000")) else {
+        return;
+    };
+    let deployment = Deployment::new(&broker, 1, 3).kafka("group_protocol", "\"consumer\"");
+    let mut first = deployment.start_as("one");
+    first.wait_until_ready();
+    first.running.kill();
+    deployment.produce(broken(0..500));
+    let second = deployment.start_as("one");
+    deployment.wait_until_all_is_committed();
+    let finished = second.stop();
+    let waited = finished.stderr().contains("the group has another member of our name; joining again");
+    assert!(waited, "{}", finished.stderr());
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::MOMENT;
 use super::world::{BAD, Call, GOOD, Stage, partition};
 use crate::service::Failure;
-use crate::service::transport::{Event, Hindrance};
+use crate::service::transport::{Breakage, Event, Hindrance};
+use crate::service::worker::group::REJOIN_WAIT;
 use crate::service::worker::transaction::COMMIT_INTERVAL;
 
 #[test]
@@ -64,6 +65,44 @@ fn lost_partitions_are_dropped_at_once_with_what_they_caused() {
     stage.event(Event::Aborted("asked to".to_owned()));
     assert!(stage.run_for(COMMIT_INTERVAL * 2).is_ok());
     assert_eq!(stage.calls(), [Call::Send(1), Call::Commit(vec![(1, 1)])], "of partition 0 nothing is sent again");
+}
+
+/// Another member has the name: what is under way ends, and the group is joined again a little later.
+#[test]
+fn an_expelled_worker_drops_everything_and_joins_again() {
+    let mut stage = Stage::owning(&[0, 1]);
+    stage.record(0, 0, BAD);
+    stage.steps(1);
+    stage.event(Event::Revoked(vec![partition(1)]));
+    stage.event(expelled(true));
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Send(0), Call::Abort], "there is nothing to give back");
+    assert!(stage.views.readiness.report().missing.contains_key("worker 0"));
+    stage.event(Event::Aborted("asked to".to_owned()));
+    assert!(stage.run_for(REJOIN_WAIT - MOMENT).is_ok());
+    assert_eq!(stage.calls(), [], "of partition 0 nothing is sent again");
+    assert!(stage.run_for(MOMENT * 2).is_ok());
+    assert_eq!(stage.calls(), [Call::Rejoin]);
+    stage.event(Event::Assigned(vec![partition(0)]));
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert_eq!(stage.calls(), [Call::Begin(0, 0)]);
+}
+
+#[test]
+fn a_worker_that_is_expelled_time_and_again_stops_unless_its_predecessor_is_still_remembered() {
+    let expel = |fenced| {
+        let mut stage = Stage::owning(&[0]);
+        (0..12).find_map(|_| {
+            stage.event(expelled(fenced));
+            stage.run_for(REJOIN_WAIT + MOMENT).err()
+        })
+    };
+    assert_eq!(expel(true).and_then(|failure| failure.setting).as_deref(), Some("kafka.instance_id"));
+    assert_eq!(expel(false), None);
+}
+
+fn expelled(fenced: bool) -> Event {
+    Event::Expelled(Breakage { fenced, why: "another one has the name".to_owned() })
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(super) enum Call {
     Renew,
     Pause(bool),
     Leave,
+    Rejoin,
 }
 
 pub(super) struct World {
@@ -294,6 +295,11 @@ impl Transport for FakeTransport {
 
     fn release(&mut self, partitions: &[PartitionId]) {
         self.0.borrow_mut().calls.push(Call::Release(numbers(partitions)));
+    }
+
+    fn rejoin(&mut self) -> Result<(), Failure> {
+        self.0.borrow_mut().calls.push(Call::Rejoin);
+        Ok(())
     }
 
     fn pause(&mut self, paused: bool) {

@@ -264,10 +264,8 @@ impl<'a> Cast<'a> {
         let head = head_beside(offset, metadata).map_err(|why| why.to_string())?.ok_or("nothing stands there")?;
         let (pipeline, nothing) = (self.pipeline(), std::iter::empty::<(&[u8], &[u8])>());
         let (state, _) = pipeline.restore_from(nothing, &head, [1, 2, 3, 4]).map_err(|why| why.to_string())?;
-        match pipeline.snapshot(&state) == broker.stream.known[partition] {
-            true => Ok(()),
-            false => Err(format!("what stands beside {offset} is another state")),
-        }
+        let same = pipeline.snapshot(&state) == broker.stream.known[partition];
+        if same { Ok(()) } else { Err(format!("what stands beside {offset} is another state")) }
     }
 
     fn compare_saved(&self, broker: &Broker<'_>, number: i32) -> Result<(), String> {

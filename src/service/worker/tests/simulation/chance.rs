@@ -49,11 +49,12 @@ pub(super) enum Fault {
     OrphanEnded,
     Revoked,
     Lost,
+    Expelled,
     Moved,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 42] = [
+    pub(super) const ALL: [Self; 43] = [
         Self::Crash,
         Self::Freeze,
         Self::Kicked,
@@ -95,6 +96,7 @@ impl Fault {
         Self::OrphanEnded,
         Self::Revoked,
         Self::Lost,
+        Self::Expelled,
         Self::Moved,
     ];
 }

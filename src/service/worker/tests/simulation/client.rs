@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::detect::Timestamp;
 use crate::service::Failure;
 use crate::service::transport::{
-    Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket, Transport,
-    Undelivered,
+    Breakage, Event, Hindrance, Incoming, LookBack, Outgoing, PartitionId, Position, StartPosition, Stretch, Ticket,
+    Transport, Undelivered,
 };
 
 use super::broker::{Broker, Offset};
@@ -46,6 +46,8 @@ pub(super) struct Client<'a> {
     generation: u64,
     owned: BTreeSet<i32>,
     unanswered: bool,
+    /// Somebody else has our name in the group.
+    expelled: bool,
     /// The next offset of each partition that is read.
     reading: BTreeMap<i32, i64>,
     paused: bool,
@@ -70,6 +72,7 @@ impl<'a> Client<'a> {
             generation: 0,
             owned: BTreeSet::new(),
             unanswered: false,
+            expelled: false,
             reading: BTreeMap::new(),
             paused: false,
             questions: Vec::new(),
@@ -96,7 +99,7 @@ impl<'a> Client<'a> {
     }
 
     fn attend_group(&mut self, broker: &mut Broker<'_>, events: &mut Vec<Event>) {
-        if self.unanswered || broker.is_away() {
+        if self.unanswered || self.expelled || broker.is_away() {
             return;
         }
         let Some(id) = self.member.get() else {
@@ -110,7 +113,12 @@ impl<'a> Client<'a> {
             }
             return;
         };
-        if !broker.group.knows(id) {
+        if self.name.is_some() && broker.chance.strikes(Fault::Expelled, 5) {
+            broker.group.enter(self.name.as_deref(), broker.now);
+            self.expelled = true;
+            self.reading.clear();
+            events.push(Event::Expelled(Breakage { fenced: true, why: "another one has the name".to_owned() }));
+        } else if !broker.group.knows(id) {
             broker.chance.happened(Fault::Lost);
             self.member.set(None);
             self.unanswered = true;
@@ -318,6 +326,14 @@ impl Transport for Client<'_> {
             broker.group.rebalance();
             broker.group.join(id, &self.owned);
         }
+    }
+
+    fn rejoin(&mut self) -> Result<(), Failure> {
+        assert!(std::mem::take(&mut self.expelled), "nobody has expelled us");
+        (self.generation, self.unanswered) = (0, false);
+        self.owned.clear();
+        self.member.set(None);
+        Ok(())
     }
 
     fn pause(&mut self, paused: bool) {
