@@ -32,6 +32,10 @@ fn look_up<C: ConsumerContext>(
     start: Start,
 ) -> KafkaResult<Vec<StartPosition>> {
     let committed = consumer.committed_offsets(list(partitions, |_| Offset::Invalid)?, ANSWER_MAX)?;
+    // Of one partition alone, too: that no offset is known does not mean that there is none.
+    for element in committed.elements() {
+        element.error()?;
+    }
     let new: Vec<_> = partitions.iter().filter(|id| offset_of(&committed, id).is_none()).cloned().collect();
     let begun = if new.is_empty() { TopicPartitionList::new() } else { starts(consumer, &new, start)? };
     let mut positions = Vec::with_capacity(partitions.len());

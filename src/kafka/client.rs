@@ -63,6 +63,8 @@ pub(super) fn consumer(settings: &KafkaSettings, worker: usize) -> ClientConfig 
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")
+        // Else what nobody reads, as the last record of a transaction, would look like something left to read for ever.
+        .set("enable.partition.eof", "true")
         // Only for offsets that a topic no longer has: the oldest record left is the next one. Where a group without
         // offsets begins is looked up, not left to this.
         .set("auto.offset.reset", "earliest");

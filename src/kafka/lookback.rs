@@ -14,6 +14,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tracing::warn;
 
 use crate::config::KafkaSettings;
+use crate::service::Failure;
 use crate::service::transport::{Hindrance, Incoming, LookBack, Stretch};
 
 use super::client;
@@ -156,6 +157,11 @@ impl Reading {
     /// What was saved cannot be read. A client may not know of a partition while its leader changes; only if the brokers
     /// say so themselves is it not there.
     fn state_not_read(&self, topic: &str, error: &KafkaError) -> Hindrance {
+        if error::code(error) == Code::TopicAuthorizationFailed {
+            let problem = format!("the brokers refuse to let this client read {topic:?}");
+            let hint = format!("allow the operation Read on the topic {topic:?} to this client");
+            return Hindrance::Lasting(Failure::surroundings("kafka.state_topic", problem).hint(hint));
+        }
         if error::code(error) != Code::UnknownPartition {
             return passing(error);
         }

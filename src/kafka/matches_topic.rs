@@ -28,8 +28,13 @@ pub async fn provide(settings: &KafkaSettings, sources: BTreeMap<String, i32>) -
     let (onlooker, found) = counts(SETTING, onlooker, vec![topic.clone()]).await?;
     match found.first().copied().unwrap_or(0) {
         0 => {
-            let properties =
-                [("cleanup.policy", "delete"), ("retention.ms", RETENTION_MS), ("max.message.bytes", ENTRY_BYTES_MAX)];
+            let properties = [
+                ("cleanup.policy", "delete"),
+                ("retention.ms", RETENTION_MS),
+                ("max.message.bytes", ENTRY_BYTES_MAX),
+                // One clock for all routers: by it a source is no longer taken to be quiet.
+                ("message.timestamp.type", "LogAppendTime"),
+            ];
             create(SETTING, &admin, onlooker, (&topic, wanted_count), &properties).await.map_err(|failure| {
                 failure.hint(format!(
                     "make it with {wanted} partitions, as many as the source topic with the most, or allow the operation \

@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::KafkaSettings;
 use crate::service::Failure;
@@ -66,7 +66,7 @@ pub async fn provide(settings: &KafkaSettings) -> Result<BTreeMap<String, i32>, 
                 )
             })?;
         }
-        found if found == wanted => check_policy(&admin, &topic).await?,
+        found if found == wanted => check_properties(&admin, &topic).await?,
         found => return Err(wrong_count(&topic, found, source, wanted)),
     }
     let count = |count: &usize| i32::try_from(*count).unwrap_or(i32::MAX);
@@ -136,30 +136,37 @@ pub(super) async fn create(
     }
 }
 
-/// A topic that deletes what is old forgets groups that are quiet.
-async fn check_policy(admin: &Admin, topic: &str) -> Result<(), Failure> {
+/// A topic that deletes what is old forgets groups that are quiet, and one that takes no large records stops the service
+/// when a group has much to remember.
+async fn check_properties(admin: &Admin, topic: &str) -> Result<(), Failure> {
     let options = AdminOptions::new().request_timeout(Some(ANSWER_MAX));
     let answer = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
-    let policy = match answer.map(|answers| answers.into_iter().next()) {
-        Ok(Some(Ok(resource))) => resource.get("cleanup.policy").and_then(|entry| entry.value.clone()),
+    let resource = match answer.map(|answers| answers.into_iter().next()) {
+        Ok(Some(Ok(resource))) => resource,
         Ok(Some(Err(code))) => {
-            info!(%code, "{SETTING}: cleanup.policy cannot be checked");
-            None
+            info!(%code, "{SETTING}: its properties cannot be checked");
+            return Ok(());
         }
-        Ok(None) => None,
+        Ok(None) => return Ok(()),
         Err(error) => {
-            info!(%error, "{SETTING}: cleanup.policy cannot be checked");
-            None
+            info!(%error, "{SETTING}: its properties cannot be checked");
+            return Ok(());
         }
     };
-    match policy.as_deref() {
-        None | Some("compact") => Ok(()),
-        Some(policy) => Err(Failure::surroundings(
-            SETTING,
-            format!("{topic:?} has cleanup.policy={policy}, and must have compact"),
-        )
-        .hint(format!(
-            "kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=compact --bootstrap-server HOST:PORT"
-        ))),
+    let value = |name| resource.get(name).and_then(|entry| entry.value.clone());
+    let alter = |property: String| {
+        format!("kafka-configs.sh --alter --topic {topic} --add-config {property} --bootstrap-server HOST:PORT")
+    };
+    if let Some(policy) = value("cleanup.policy").filter(|policy| policy != "compact") {
+        let problem = format!("{topic:?} has cleanup.policy={policy}, and must have compact");
+        return Err(Failure::surroundings(SETTING, problem).hint(alter("cleanup.policy=compact".to_owned())));
     }
+    let bytes = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+    if let Some(found) = value("max.message.bytes").filter(|found| bytes(found) < bytes(ENTRY_BYTES_MAX)) {
+        warn!(
+            "{SETTING}: {topic:?} has max.message.bytes={found}: should a group have more to remember, the service stops; {}",
+            alter(format!("max.message.bytes={ENTRY_BYTES_MAX}"))
+        );
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! A worker's transport over Kafka: one group member and one writer.
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ use super::context::{MemberContext, answer};
 use super::lookback::Reader;
 use super::producer::Writer;
 
+/// Bytes of records handed over before the caller can look at anything else.
+const POLL_BYTES_MAX: usize = 8 << 20;
+
 /// A member of the group that has subscribed, and a producer.
 pub struct KafkaTransport {
     settings: KafkaSettings,
@@ -38,6 +42,8 @@ pub struct KafkaTransport {
     /// The partitions that the worker was told to give back and has not; the group waits for it.
     unanswered: Option<Vec<PartitionId>>,
     begun: Vec<PartitionId>,
+    /// Where the ends of partitions were when reading came there.
+    ends: HashMap<PartitionId, i64>,
     paused: bool,
     /// Threads that look up offsets.
     questions: Vec<JoinHandle<()>>,
@@ -66,6 +72,7 @@ impl KafkaTransport {
             writer,
             unanswered: None,
             begun: Vec::new(),
+            ends: HashMap::new(),
             paused: false,
             questions: Vec::new(),
         })
@@ -88,6 +95,32 @@ impl KafkaTransport {
         begin::list(partitions, |_| Offset::Invalid).expect("an invalid offset can be written into a list")
     }
 
+    /// The client says of which number a partition is, and not of which topic.
+    fn came_to_the_end(&mut self, number: i32) {
+        let of_number = self.begun.iter().filter(|id| id.number == number);
+        let ends: Vec<_> = of_number.filter_map(|id| Some((id.clone(), self.end_offset(id)?))).collect();
+        self.ends.extend(ends);
+    }
+
+    /// The offset after the last record, whether it can be read or not.
+    fn end_offset(&self, partition: &PartitionId) -> Option<i64> {
+        let topic = CString::new(&*partition.topic).ok()?;
+        let client = self.consumer.client().native_ptr();
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client lives as long as `self`, the name is terminated and lives through the call, and both
+        // results are written before it returns. It reads what the last fetch said and asks nobody.
+        let answer = unsafe {
+            bindings::rd_kafka_get_watermark_offsets(
+                client,
+                topic.as_ptr(),
+                partition.number,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
     fn disturbed(&self, what: String) {
         self.consumer.context().inbox.push(Event::Disturbed(what));
     }
@@ -106,6 +139,7 @@ impl KafkaTransport {
         self.expelled = true;
         self.unanswered = None;
         self.begun.clear();
+        self.ends.clear();
         Some(Event::Expelled(Breakage { fenced, why: reason }))
     }
 }
@@ -143,11 +177,19 @@ impl Transport for KafkaTransport {
         let records_max = if self.expelled { 0 } else { records_max };
         self.writer.take(if records_max == 0 { wait } else { Duration::ZERO }, events);
         let mut wait = if events.len() > known { Duration::ZERO } else { wait };
+        let mut bytes = 0;
         for _ in 0..records_max {
             match self.consumer.poll(wait) {
-                Some(Ok(message)) => each(incoming(&message)),
+                Some(Ok(message)) => {
+                    bytes += message.payload_len();
+                    each(incoming(&message));
+                }
+                Some(Err(KafkaError::PartitionEOF(number))) => self.came_to_the_end(number),
                 Some(Err(error)) => events.extend(self.failed(&error)),
                 None => break,
+            }
+            if bytes >= POLL_BYTES_MAX {
+                break;
             }
             wait = Duration::ZERO;
         }
@@ -197,6 +239,7 @@ impl Transport for KafkaTransport {
         // The client remembers that a partition was paused when it was taken from it.
         self.pause_or_resume(&list);
         self.begun.extend_from_slice(partitions);
+        self.ends.remove(&position.partition);
         Ok(())
     }
 
@@ -225,6 +268,7 @@ impl Transport for KafkaTransport {
 
     fn pause(&mut self, paused: bool) {
         self.paused = paused;
+        self.ends.clear();
         self.pause_or_resume(&Self::list(&self.begun));
     }
 
@@ -249,22 +293,13 @@ impl Transport for KafkaTransport {
         self.writer.renew();
     }
 
-    fn end_offset(&mut self, partition: &PartitionId) -> Option<i64> {
-        let topic = CString::new(&*partition.topic).ok()?;
-        let client = self.consumer.client().native_ptr();
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client lives as long as `self`, the name is terminated and lives through the call, and both
-        // results are written before it returns. It reads what the last fetch said and asks nobody.
-        let answer = unsafe {
-            bindings::rd_kafka_get_watermark_offsets(
-                client,
-                topic.as_ptr(),
-                partition.number,
-                &raw mut low,
-                &raw mut high,
-            )
-        };
-        (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64> {
+        let end = self.end_offset(partition)?;
+        let left = (end - next).max(0);
+        let is_alone = self.begun.iter().filter(|id| id.number == partition.number).count() == 1;
+        // Of two partitions with one number, either has come to its end: a transaction ends in one offset that nobody reads.
+        let is_at_end = self.ends.get(partition) == Some(&end) && (is_alone || left <= 1);
+        Some(if is_at_end { 0 } else { left })
     }
 
     fn leave(mut self) {

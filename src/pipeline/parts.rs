@@ -145,16 +145,17 @@ impl Receiver {
         let payload = record.payload.ok_or(Rejection::Empty)?;
         let not_routed = |why| Rejection::NotRouted { why };
         if key.is_none() {
-            times.mark(decode_mark(payload).map_err(|problem| not_routed(problem.0))?);
+            times.mark(decode_mark(payload).map_err(|problem| not_routed(problem.0))?, record.timestamp);
             if let Some(time) = times.stream_time() {
                 engine.advance_to(state, time, &mut outcome.detected);
             }
             outcome.detected.accepted += 1;
-            return Ok((Disposition::Accepted, None));
+            return Ok((Disposition::Accepted, record.timestamp));
         }
         let mut values = emptied(std::mem::take(&mut self.values));
         let arrived = self.decoder.decode(payload, &mut values).map_err(|problem| not_routed(problem.0))?;
-        times.matched(&arrived.origin.topic, arrived.origin.partition, arrived.stream_time);
+        let source = (&*arrived.origin.topic, arrived.origin.partition);
+        times.matched(source, arrived.stream_time, record.timestamp);
         outcome.unknown += arrived.unknown;
         // Before every source has been heard of, no time has passed for all of them.
         let stream_time = times.stream_time().unwrap_or(Timestamp::EVENT_MIN);

@@ -2,15 +2,22 @@
 //!
 //! A source is a partition of a topic with events. Its stream time comes with each of its matches, and in marks that
 //! are written now and then for sources whose events match nothing. As long as one source has not been heard of,
-//! nothing is known; one that is quiet, with nothing left to read, is no brake on the others.
+//! nothing is known; one that is quiet, with nothing left to read, is no brake on the others. Nobody is quiet for ever:
+//! who reads a source says so again and again, and where that stops, as when everything stood still and sources went on,
+//! the source is waited for again.
 //!
-//! No clock: which source is quiet stands in its marks, so that the same records always give the same times.
+//! No clock: which source is quiet stands in its marks, and when that is over follows from the timestamps of the records
+//! that carry marks and matches, so that the same records always give the same times.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::time::Timestamp;
+use crate::detect::time::{Span, Timestamp};
+
+/// How long a mark's word that its source is quiet holds, in the time of the internal topic: six times as long as it takes
+/// for the next one, so that brokers' clocks may differ.
+pub const QUIET_MAX: Span = Span::from_millis(60_000);
 
 /// How far one source has come, as a record of the internal topic says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +40,8 @@ pub struct Mark {
 struct Heard {
     stream_time: Option<i64>,
     is_quiet: bool,
+    /// The timestamp of the record that said it is quiet.
+    since: Option<i64>,
 }
 
 /// What a partition of the internal topic has heard of the sources.
@@ -43,11 +52,14 @@ pub struct SourceTimes {
     /// Worked out from the rest.
     #[serde(skip)]
     together: Option<i64>,
+    /// Likewise: the earliest time at which somebody is not quiet any more.
+    #[serde(skip)]
+    lapses_at: Option<i64>,
 }
 
 impl SourceTimes {
-    /// A mark arrives.
-    pub fn mark(&mut self, mark: Mark) {
+    /// A mark arrives, in a record with this timestamp.
+    pub fn mark(&mut self, mark: Mark, recorded: Option<Timestamp>) {
         let Mark { topic, partition, stream_time, is_quiet, sources } = mark;
         if self.sources != sources {
             self.sources = sources;
@@ -56,12 +68,13 @@ impl SourceTimes {
                 partitions.retain(|number, _| *number < self.sources[topic]);
             }
         }
-        self.heard(&topic, partition, Heard { stream_time, is_quiet });
+        let since = recorded.filter(|_| is_quiet).map(Timestamp::millis);
+        self.heard((&topic, partition), Heard { stream_time, is_quiet, since }, recorded);
     }
 
-    /// A match of a source arrives, which had come to `stream_time` with it.
-    pub fn matched(&mut self, topic: &str, partition: i32, stream_time: Timestamp) {
-        self.heard(topic, partition, Heard { stream_time: Some(stream_time.millis()), is_quiet: false });
+    /// A match of a source arrives, which had come to `stream_time` with it, in a record with this timestamp.
+    pub fn matched(&mut self, source: (&str, i32), stream_time: Timestamp, recorded: Option<Timestamp>) {
+        self.heard(source, Heard { stream_time: Some(stream_time.millis()), is_quiet: false, since: None }, recorded);
     }
 
     /// The time to which all sources have come together; none while one has not been heard of, or has no event and may
@@ -81,24 +94,48 @@ impl SourceTimes {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut times: Self = serde_json::from_slice(bytes).ok()?;
-        times.together = times.work_out();
+        times.settle();
         Some(times)
     }
 
-    fn heard(&mut self, topic: &str, partition: i32, heard: Heard) {
+    fn heard(&mut self, (topic, partition): (&str, i32), heard: Heard, recorded: Option<Timestamp>) {
+        if let Some(now) = recorded.filter(|now| self.lapses_at.is_some_and(|at| now.millis() >= at)) {
+            self.lapse(now);
+        }
+        if self.sources.get(topic).is_some_and(|known| partition >= *known) {
+            // Nobody waits for it, so it must not be waited for.
+            return;
+        }
         let before = match self.heard.get_mut(topic) {
             Some(partitions) => partitions.insert(partition, heard),
             None => self.heard.entry(topic.to_owned()).or_default().insert(partition, heard),
         };
         // Most matches bring one source on that is not the last: nothing changes for all of them together.
         let is_beside = |before: Heard| {
-            before.is_quiet == heard.is_quiet
+            !before.is_quiet
+                && !heard.is_quiet
                 && self.together.is_some_and(|together| before.stream_time > Some(together))
                 && heard.stream_time >= before.stream_time
         };
         if !before.is_some_and(is_beside) {
-            self.together = self.work_out();
+            self.settle();
         }
+    }
+
+    /// What was last said to be quiet too long before is waited for again.
+    fn lapse(&mut self, now: Timestamp) {
+        for heard in self.heard.values_mut().flat_map(BTreeMap::values_mut) {
+            if heard.since.is_some_and(|since| now.millis() >= since + QUIET_MAX.millis()) {
+                (heard.is_quiet, heard.since) = (false, None);
+            }
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.together = self.work_out();
+        let since = self.heard.values().flat_map(BTreeMap::values).filter_map(|heard| heard.since);
+        self.lapses_at = since.min().map(|since| since + QUIET_MAX.millis());
     }
 
     fn work_out(&self) -> Option<i64> {
@@ -130,7 +167,7 @@ mod tests {
     fn times(marks: impl IntoIterator<Item = Mark>) -> Vec<Option<i64>> {
         let mut times = SourceTimes::default();
         let time = |mark| {
-            times.mark(mark);
+            times.mark(mark, None);
             assert_eq!(SourceTimes::from_bytes(&times.to_bytes()).as_ref(), Some(&times), "it is kept whole");
             times.stream_time().map(Timestamp::millis)
         };
@@ -165,11 +202,11 @@ mod tests {
     #[test]
     fn matches_tell_the_time_of_their_source() {
         let mut times = SourceTimes::default();
-        times.mark(mark(0, 5, false));
-        times.mark(mark(1, 7, true));
-        times.matched("audit", 1, Timestamp::from_millis(8));
+        times.mark(mark(0, 5, false), None);
+        times.mark(mark(1, 7, true), None);
+        times.matched(("audit", 1), Timestamp::from_millis(8), None);
         assert_eq!(times.stream_time(), Some(Timestamp::from_millis(5)));
-        times.matched("audit", 0, Timestamp::from_millis(20));
+        times.matched(("audit", 0), Timestamp::from_millis(20), None);
         assert_eq!(times.stream_time(), Some(Timestamp::from_millis(8)));
     }
 
@@ -181,10 +218,38 @@ mod tests {
             sources: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 1)]),
             ..mark(0, 5, false)
         };
-        times.mark(old("a"));
-        times.mark(old("b"));
+        times.mark(old("a"), None);
+        times.mark(old("b"), None);
         assert_eq!(times.stream_time(), Some(Timestamp::from_millis(5)));
-        times.mark(Mark { topic: "a".to_owned(), sources: BTreeMap::from([("a".to_owned(), 1)]), ..mark(0, 9, false) });
+        let new = Mark { topic: "a".to_owned(), sources: BTreeMap::from([("a".to_owned(), 1)]), ..mark(0, 9, false) };
+        times.mark(new, None);
         assert_eq!(times.stream_time(), Some(Timestamp::from_millis(9)));
+    }
+
+    /// The time after a match of source 0 at 100, which stands there so many seconds after source 1 was called quiet at 7.
+    fn after_silence(seconds: i64, marked_again: Option<i64>) -> Option<i64> {
+        let second = |number: i64| Some(Timestamp::from_millis(1_000 * number));
+        let mut times = SourceTimes::default();
+        times.mark(mark(0, 5, false), second(0));
+        times.mark(mark(1, 7, true), second(0));
+        if let Some(again) = marked_again {
+            times.mark(mark(1, 7, true), second(again));
+        }
+        times.matched(("audit", 0), Timestamp::from_millis(100), second(seconds));
+        times.stream_time().map(Timestamp::millis)
+    }
+
+    #[test]
+    fn nobody_is_quiet_for_ever() {
+        assert_eq!(after_silence(59, None), Some(100));
+        assert_eq!(after_silence(60, None), Some(7), "it may have brought something since");
+        assert_eq!(after_silence(69, Some(10)), Some(100), "who reads it has said so again");
+        assert_eq!(after_silence(70, Some(10)), Some(7));
+    }
+
+    #[test]
+    fn a_partition_that_the_topic_did_not_have_is_not_waited_for() {
+        let marks = [mark(0, 5, false), mark(1, 7, false), mark(2, 1, false), mark(0, 8, false)];
+        assert_eq!(times(marks), [None, Some(5), Some(5), Some(7)]);
     }
 }

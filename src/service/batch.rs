@@ -4,6 +4,7 @@
 //! or sends.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -29,6 +30,9 @@ use super::transport::{Incoming, PartitionId, Position};
 
 /// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
 const MUTED_MAX: usize = 100;
+
+/// Groups that are dropped without delay: some milliseconds of work.
+const GROUPS_AT_ONCE: usize = 10_000;
 
 /// A partition that is restored, or new.
 #[derive(Debug)]
@@ -166,6 +170,14 @@ impl Batch {
         }
     }
 
+    /// How many partitions a source was known to have at the start, if this is not one of them: those who count its
+    /// matches would wait for what nobody told them of.
+    #[must_use]
+    pub fn is_surplus(&self, partition: &PartitionId) -> Option<i32> {
+        let known = self.meeting.sources.get(&*partition.topic).copied().unwrap_or(i32::MAX);
+        (self.pipeline.part() == Part::Routing && partition.number >= known).then_some(known)
+    }
+
     /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
     pub fn add(&mut self, position: Position, restored: Restored, (now, save_at): (Instant, Instant)) {
         let Position { partition: id, offset, .. } = position;
@@ -237,7 +249,15 @@ impl Batch {
 
     /// Drops partitions and their windows.
     pub fn remove(&mut self, partitions: &[PartitionId]) {
-        self.owned.retain(|owned| !partitions.contains(&owned.id));
+        let (gone, kept) =
+            std::mem::take(&mut self.owned).into_iter().partition(|owned| partitions.contains(&owned.id));
+        self.owned = kept;
+        let gone: Vec<_> = gone;
+        if gone.iter().map(|owned| owned.state.groups()).sum::<usize>() >= GROUPS_AT_ONCE {
+            // Group by group a million takes seconds, for which the other partitions need not wait. Without another
+            // thread they do.
+            drop(thread::Builder::new().name("forgets".to_owned()).spawn(move || drop(gone)));
+        }
     }
 
     /// The partitions owned.
@@ -301,7 +321,14 @@ impl Batch {
             self.recorder = self.views.metrics.recorder(&rules);
             self.pipeline = next;
         }
-        self.pipeline.set_places(self.places.load_full());
+        let places = self.places.load_full();
+        if !Arc::ptr_eq(&places, self.pipeline.places()) {
+            // What was decided under the old tables must not be decided again under the new.
+            for owned in &mut self.owned {
+                self.saves.extend(owned.save(&self.pipeline, self.format));
+            }
+            self.pipeline.set_places(places);
+        }
     }
 
     /// Counts the batch, and enters what it led to into the ledger: outputs first, then the offsets that depend on
@@ -340,12 +367,19 @@ impl Batch {
             && (self.mark_at.is_none_or(|at| now >= at) || self.owned.iter().any(|owned| !owned.told.is_anything()))
     }
 
-    /// Enters into the ledger how far the sources are, where that is news, each with its offset. `end_offset` knows where
-    /// a partition ends.
-    pub fn mark(&mut self, ledger: &mut Ledger, now: Instant, mut end_offset: impl FnMut(&PartitionId) -> Option<i64>) {
+    /// Reading goes on after a pause: which sources are quiet shows from now on.
+    pub fn read_on(&mut self, now: Instant) {
+        for owned in &mut self.owned {
+            owned.told.read(now);
+        }
+    }
+
+    /// Enters into the ledger how far the sources are, where that is news, each with its offset. `left` knows how much of
+    /// a partition is left to read from an offset on.
+    pub fn mark(&mut self, ledger: &mut Ledger, now: Instant, mut left: impl FnMut(&PartitionId, i64) -> Option<i64>) {
         self.mark_at = Some(now + MARK_INTERVAL);
         for owned in self.owned.iter_mut().filter(|owned| !owned.halted) {
-            let left = end_offset(&owned.id).map(|end| end - owned.next);
+            let left = left(&owned.id, owned.next);
             let marks = owned.told.marks(&owned.id, (owned.state.stream_time(), left), &self.meeting, now);
             if !marks.is_empty() {
                 ledger.decided([owned.position(&self.pipeline, self.format)]);
@@ -356,16 +390,16 @@ impl Batch {
         }
     }
 
-    /// What each partition holds now; `end_offset` knows where a partition ends.
+    /// What each partition holds now; `left` knows how much of it is left to read from an offset on.
     pub fn states(
         &self,
-        mut end_offset: impl FnMut(&PartitionId) -> Option<i64>,
+        mut left: impl FnMut(&PartitionId, i64) -> Option<i64>,
     ) -> impl Iterator<Item = (&PartitionId, PartitionState)> {
         self.owned.iter().map(move |owned| {
             let state = PartitionState {
                 groups: owned.state.groups(),
                 state_bytes: owned.state.state_bytes(),
-                lag_records: end_offset(&owned.id).map(|end| (end - owned.next).max(0)),
+                lag_records: left(&owned.id, owned.next),
                 stream_time: owned.state.stream_time(),
             };
             (&owned.id, state)

@@ -25,6 +25,8 @@ pub struct Ledger {
     alone: BTreeSet<Ticket>,
     /// The one of them that is with the transport.
     alone_under_way: Option<Ticket>,
+    /// How many bytes a topic was found to refuse of an output alone: later ones are made smaller beforehand.
+    refused: BTreeMap<Destination, usize>,
     /// How many outputs are with the transport.
     under_way: usize,
     /// Since when the oldest alert waits that no commit has taken.
@@ -106,6 +108,15 @@ impl Ledger {
             self.waiting.remove(&ticket);
         }
         let held = self.held.get_mut(&ticket)?;
+        if let Some(refused) = self.refused.get(&held.output.destination()) {
+            let bytes_before = held.output.bytes();
+            let mut bytes = bytes_before;
+            // What says that something was cut takes bytes, too.
+            while bytes >= *refused && held.output.shrink() && held.output.bytes() < bytes {
+                bytes = held.output.bytes();
+            }
+            self.held_bytes = self.held_bytes + held.output.bytes() - bytes_before;
+        }
         held.stage = Stage::UnderWay;
         self.under_way += 1;
         Some((ticket, &held.output))
@@ -148,8 +159,10 @@ impl Ledger {
             return true;
         }
         let bytes_before = held.output.bytes();
+        let refused = self.refused.entry(held.output.destination()).or_insert(bytes_before);
+        *refused = bytes_before.min(*refused);
         let shrunk = held.output.shrink();
-        self.held_bytes = self.held_bytes - bytes_before + held.output.bytes();
+        self.held_bytes = self.held_bytes + held.output.bytes() - bytes_before;
         shrunk
     }
 
@@ -234,7 +247,7 @@ impl Ledger {
 
     /// Forgets everything: what was decided will be decided again.
     pub fn forget_all(&mut self) {
-        *self = Self { next: self.next, ..Self::default() };
+        *self = Self { next: self.next, refused: std::mem::take(&mut self.refused), ..Self::default() };
     }
 
     /// True if an offset of one of the partitions is still to be committed.

@@ -15,6 +15,9 @@ use super::transport::PartitionId;
 
 /// Between two marks of a source.
 pub(super) const MARK_INTERVAL: Duration = Duration::from_millis(500);
+/// Marks are repeated this often though there is no news, for those who have lost what they knew, and because nobody is
+/// taken to be quiet for ever (`route/sources`).
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a source must have had nothing to read before it is called quiet.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ impl Meeting {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     what: Option<(Option<Timestamp>, bool)>,
+    /// When.
+    at: Instant,
     /// When a record of it was last read.
     read: Instant,
 }
@@ -56,7 +61,7 @@ pub(super) struct Told {
 impl Told {
     /// Nothing.
     pub(super) const fn nothing(now: Instant) -> Self {
-        Self { what: None, read: now }
+        Self { what: None, at: now, read: now }
     }
 
     /// True once it has been told anything.
@@ -78,11 +83,12 @@ impl Told {
         meeting: &Meeting,
         now: Instant,
     ) -> Vec<Output> {
-        // A transaction of the source's producer ends in an offset that nobody reads.
-        let is_quiet = left.is_some_and(|left| left <= 1) && now - self.read >= QUIET_AFTER;
-        if self.what.replace((stream_time, is_quiet)) == Some((stream_time, is_quiet)) {
+        let is_quiet = left == Some(0) && now - self.read >= QUIET_AFTER;
+        let is_news = self.what.replace((stream_time, is_quiet)) != Some((stream_time, is_quiet));
+        if !is_news && now - self.at < REPEAT_INTERVAL {
             return Vec::new();
         }
+        self.at = now;
         let mark = Mark {
             topic: source.topic.to_string(),
             partition: source.number,
@@ -122,7 +128,12 @@ mod tests {
     #[test]
     fn a_source_is_quiet_when_there_has_been_nothing_to_read_for_a_while() {
         assert_eq!(marks(&[(0, 5, Some(0)), (0, 5, Some(0)), (1, 5, Some(0)), (2, 5, Some(0))]), [3, 0, 3, 0]);
-        assert_eq!(marks(&[(0, 5, Some(2)), (9, 5, Some(2)), (9, 5, None), (9, 5, Some(1))]), [3, 0, 0, 3]);
+        assert_eq!(marks(&[(0, 5, Some(1)), (9, 5, Some(1)), (9, 5, None), (9, 5, Some(0))]), [3, 0, 0, 3]);
+    }
+
+    #[test]
+    fn what_is_no_news_is_repeated() {
+        assert_eq!(marks(&[(0, 5, None), (9, 5, None), (10, 5, None), (19, 5, None), (20, 5, None)]), [3, 0, 3, 0, 3]);
     }
 
     #[test]

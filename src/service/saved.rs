@@ -102,6 +102,7 @@ fn open(bytes: &[u8]) -> Result<(i64, &[u8]), SavedError> {
 }
 
 /// What stands beside a committed offset of a partition without groups.
+#[must_use]
 pub fn metadata(format: Format, offset: i64, head: &[u8]) -> String {
     STANDARD_NO_PAD.encode(seal(format, offset, head))
 }

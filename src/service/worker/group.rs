@@ -14,6 +14,8 @@ use crate::service::transport::{Breakage, Hindrance, PartitionId, StartPosition,
 const RELEASE_MAX: Duration = Duration::from_secs(30);
 /// How long a stop waits for what is under way.
 const STOP_MAX: Duration = Duration::from_secs(10);
+/// How long it then waits for what is known to be saved; together with a commit well below what orchestrators grant.
+const SAVE_MAX: Duration = Duration::from_secs(4);
 /// Between being expelled and joining again.
 pub(super) const REJOIN_WAIT: Duration = Duration::from_secs(1);
 /// Between two attempts to begin partitions.
@@ -35,7 +37,7 @@ pub(super) enum Phase {
     Stopping {
         /// When it stops in any case.
         deadline: Instant,
-        /// True if every decided record was committed before: what is under way only spares the next owner work.
+        /// True once every decided record is committed: what is still under way only spares the next owner work.
         only_saves: bool,
     },
 }
@@ -190,18 +192,31 @@ impl<T: Transport> Worker<T> {
     }
 
     /// Where partitions begin is known; before they do, what is known of them is restored.
-    pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) {
+    pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) -> Result<(), Failure> {
         let now = self.transport.now();
         for start in starts {
+            let partition = &start.position.partition;
+            if let Some(known) = self.batch.is_surplus(partition) {
+                let problem =
+                    format!("{:?} got more partitions than the {known} that it had at the start", partition.topic);
+                let hint = "start all instances again: what else is to be done, they say then";
+                return Err(Failure::surroundings("kafka.topics", problem).hint(hint));
+            }
             if self.arrivals.since(&start.position.partition, question).is_some() {
                 self.restores.add(question, start, now);
             }
         }
+        Ok(())
     }
 
-    /// Something stands in the way of beginning: all that wait are tried again.
-    pub(super) fn not_begun(&mut self, why: Hindrance) -> Result<(), Failure> {
+    /// Something stands in the way of beginning, with this partition where that is known: all that wait are tried again,
+    /// and this one last.
+    pub(super) fn not_begun(&mut self, partition: Option<&PartitionId>, why: Hindrance) -> Result<(), Failure> {
         self.restores.clear();
+        if let Some(at) = self.arrivals.waiting.iter().position(|arrival| Some(&arrival.partition) == partition) {
+            let last = self.arrivals.waiting.remove(at);
+            self.arrivals.waiting.push(last);
+        }
         self.arrivals.again_all(self.transport.now() + BEGIN_RETRY);
         match why {
             Hindrance::Lasting(failure) => Err(failure),
@@ -257,16 +272,19 @@ impl<T: Transport> Worker<T> {
         if self.stop.load(Ordering::Relaxed) && !matches!(self.phase, Phase::Stopping { .. }) {
             self.pause(true);
             self.restores.clear();
-            let all: Vec<_> = self.batch.partitions().cloned().collect();
-            let only_saves = self.ledger.is_settled();
-            self.save(&all);
-            self.phase = Phase::Stopping { deadline: now + STOP_MAX, only_saves };
+            self.phase = Phase::Stopping { deadline: now + STOP_MAX, only_saves: false };
         }
         match std::mem::replace(&mut self.phase, Phase::Running) {
             Phase::Running => Ok(Progress::Continue),
             Phase::Releasing { partitions, deadline } => {
                 self.release(partitions, deadline);
                 Ok(Progress::Continue)
+            }
+            Phase::Stopping { only_saves: false, .. } if self.ledger.is_settled() => {
+                let all: Vec<_> = self.batch.partitions().cloned().collect();
+                self.save(&all);
+                self.phase = Phase::Stopping { deadline: now + SAVE_MAX, only_saves: true };
+                Ok(if self.ledger.is_settled() { Progress::Done } else { Progress::Continue })
             }
             Phase::Stopping { .. } if self.ledger.is_settled() => Ok(Progress::Done),
             Phase::Stopping { deadline, only_saves } if now < deadline => {
@@ -278,7 +296,7 @@ impl<T: Transport> Worker<T> {
                     worker = self.number,
                     "kafka.state_topic: what is known could not be saved within {}s; the next owner decides the records \
                      since the last save again",
-                    STOP_MAX.as_secs()
+                    SAVE_MAX.as_secs()
                 );
                 Ok(Progress::Done)
             }

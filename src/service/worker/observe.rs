@@ -41,19 +41,21 @@ impl<T: Transport> Worker<T> {
         }
         self.observed = now;
         let transport = &mut self.transport;
-        for (id, state) in self.batch.states(|id| transport.end_offset(id)) {
+        for (id, state) in self.batch.states(|id, next| transport.left(id, next)) {
             self.views.metrics.set_partition(&id.topic, id.number, state);
         }
         self.show_waiting();
         self.look_for_overdue_outputs(now);
     }
 
-    /// Tells those who count matches how far their sources are. Not while nothing can be sent: that would pile up.
+    /// Tells those who count matches how far their sources are. Not while nothing can be sent, because that would pile up,
+    /// nor while nothing is read, because whether anything is left is not known then.
     pub(super) fn mark_sources(&mut self) {
         let now = self.transport.now();
-        if self.stage.is_open() && !self.draining() && self.batch.is_mark_due(now) {
+        let is_reading = !self.paused && self.full_since.is_none();
+        if self.stage.is_open() && is_reading && !self.draining() && self.batch.is_mark_due(now) {
             let Self { transport, batch, ledger, .. } = self;
-            batch.mark(ledger, now, |id| transport.end_offset(id));
+            batch.mark(ledger, now, |id, next| transport.left(id, next));
         }
     }
 

@@ -98,7 +98,7 @@ impl<T: Transport> Worker<T> {
                 return self.restored(job, restored);
             }
             if let Err(why) = self.transport.look_back(&Stretch::State(job.partition().clone())) {
-                return self.not_begun(why);
+                return self.not_begun(Some(job.partition()), why);
             }
             let keys = self.batch.keys(&job.partition().topic);
             let step = Step::State { keys, saved: Saved::default(), problem: None, records: 0 };
@@ -109,7 +109,7 @@ impl<T: Transport> Worker<T> {
         match self.read_back(&mut job, &mut step) {
             Ok(LookBack::More) => self.restores.active = Some((job, step)),
             Ok(LookBack::End) => return self.read_to_the_end(job, step),
-            Err(why) => return self.not_begun(why),
+            Err(why) => return self.not_begun(Some(job.partition()), why),
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl<T: Transport> Worker<T> {
         let partition = job.partition().clone();
         let origin = Origin { topic: partition.topic.clone(), partition: partition.number, offset: from };
         if let Err(why) = self.transport.look_back(&Stretch::Records { partition, from, until }) {
-            return self.not_begun(why);
+            return self.not_begun(Some(job.partition()), why);
         }
         let restored = Box::new(restored);
         self.restores.active = Some((job, Step::Records { restored, origin, from, gap: None }));
@@ -234,7 +234,7 @@ impl<T: Transport> Worker<T> {
         let partition = job.partition().clone();
         let Some(since) = self.arrivals.since(&partition, job.question) else { return Ok(()) };
         if let Err(why) = self.transport.begin(&job.start.position) {
-            return self.not_begun(why);
+            return self.not_begun(Some(&partition), why);
         }
         let now = self.transport.now();
         self.arrivals.remove(std::slice::from_ref(&partition));

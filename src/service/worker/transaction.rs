@@ -166,7 +166,10 @@ impl<T: Transport> Worker<T> {
             }
             self.hand_over()?;
         }
-        if let Some(positions) = self.ledger.begin_commit() {
+        // Handing over may have ended in an abort.
+        if self.stage.is_open()
+            && let Some(positions) = self.ledger.begin_commit()
+        {
             self.commit_begun = now;
             self.stage = Stage::Committing;
             self.transport.commit(positions);
@@ -204,10 +207,12 @@ impl<T: Transport> Worker<T> {
         self.stage = Stage::Open;
         self.ledger.aborted();
         self.views.metrics.count_failed_transaction(Failed::Aborted);
-        self.trouble.aborted(self.transport.now());
         if std::mem::take(&mut self.trouble.renew) {
+            // What was too large goes smaller: there is nothing to wait for.
             self.stage = Stage::Preparing;
             self.transport.renew();
+        } else {
+            self.trouble.aborted(self.transport.now());
         }
         self.mention(why, "a transaction was aborted; trying again");
     }
@@ -223,6 +228,10 @@ impl<T: Transport> Worker<T> {
         let Breakage { fenced, why } = breakage;
         if *fenced {
             self.trouble.fenced(now, why)?;
+        }
+        if matches!(self.phase, Phase::Stopping { only_saves: false, .. }) {
+            let problem = format!("stopped without knowing whether the last transaction is committed: {why}");
+            return Err(Failure::other(problem).hint("nothing is lost: the next owner decides again what is not"));
         }
         warn!(worker = self.number, %why, "whether a transaction is committed is unknown; beginning again with a new producer");
         self.stage = Stage::Broken { renew_at: now + RENEW_WAIT };
@@ -283,6 +292,7 @@ impl<T: Transport> Worker<T> {
     pub(super) fn pause(&mut self, paused: bool) {
         self.paused = paused;
         self.transport.pause(paused);
+        self.batch.read_on(self.transport.now());
     }
 
     /// A word about what goes wrong, once in a while.

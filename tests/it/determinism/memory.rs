@@ -177,7 +177,7 @@ impl Transport for Memory {
         unreachable!("no commit fails");
     }
 
-    fn end_offset(&mut self, _partition: &PartitionId) -> Option<i64> {
+    fn left(&mut self, _partition: &PartitionId, _next: i64) -> Option<i64> {
         None
     }
 

@@ -226,7 +226,7 @@ fn alerts_too_large_for_their_topic_are_written_once_all_the_same() {
     let Some(broker) = kafka::shared() else { return };
     let deployment = Deployment::without_outputs(broker, 1, 6).property("compression.type", "none");
     for topic in [&deployment.alerts, &deployment.dead_letters] {
-        broker.create_topic(topic, 1, &[("max.message.bytes", "5000")]);
+        broker.create_topic(topic, 1, &[("max.message.bytes", "2000")]);
     }
     let events = events(60_000);
     let expected = undisturbed(&deployment, &events);

@@ -75,6 +75,19 @@ fn a_source_topic_that_gets_more_partitions_is_refused_at_start_and_while_it_run
     }
 }
 
+/// Those who count matches would wait for a source that nobody told them of.
+#[test]
+fn a_source_topic_that_gets_more_partitions_is_refused_where_its_matches_are_routed() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 2, 2).property("topic.metadata.refresh.interval.ms", "1000");
+    let instance = deployment.start_ready();
+    set_partitions(broker, &deployment.topics[1], 3);
+    let finished = instance.running.wait(PATIENCE).expect_code(3);
+    let last = finished.stderr().split("error: ").last().unwrap_or_default();
+    let problem = format!("kafka.topics: {:?} got more partitions than the 2 that it had", deployment.topics[1]);
+    assert!(last.contains(&problem), "{problem} is not in: {last}\n{}", finished.stderr());
+}
+
 #[test]
 fn what_is_saved_behind_a_transaction_that_nobody_has_ended_is_waited_for() {
     let Some(broker) = kafka::shared() else { return };

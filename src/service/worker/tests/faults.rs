@@ -80,10 +80,11 @@ fn a_transaction_that_takes_no_more_outputs_is_aborted_and_filled_again() {
 
 #[test]
 fn an_output_too_large_in_company_is_sent_alone_and_then_smaller() {
-    let too_large = || Undelivered::TooLarge("10 bytes at most".to_owned());
+    const LONG: &[u8] = &[b'x'; 400];
+    let too_large = || Undelivered::TooLarge("300 bytes at most".to_owned());
     let mut stage = Stage::owning(&[0]);
     stage.record(0, 0, BAD);
-    stage.record(0, 1, BAD);
+    stage.record(0, 1, LONG);
     stage.steps(1);
     stage.fail(0, too_large());
     stage.fail(1, too_large());
@@ -97,14 +98,20 @@ fn an_output_too_large_in_company_is_sent_alone_and_then_smaller() {
     stage.deliver(0);
     stage.steps(1);
     assert_eq!(stage.calls(), [Call::Send(1)], "alone: what is saved with the commit waits");
-    assert_eq!(stage.world().sent[1], BAD, "alone it may fit as it is");
+    assert_eq!(stage.world().sent[1], LONG, "alone it may fit as it is");
     stage.fail(1, too_large());
     aborted(&stage);
     stage.event(Event::Ready);
     assert!(stage.run_for(MOMENT).is_ok());
     stage.deliver(0);
     stage.steps(1);
-    assert_eq!(stage.world().sent, [BAD, &BAD[..BAD.len() / 2]]);
+    assert_eq!(stage.world().sent, [BAD, &LONG[..LONG.len() / 2]]);
+    stage.deliver(1);
+    stage.event(Event::Committed);
+    stage.record(0, 2, LONG);
+    stage.record(0, 3, BAD);
+    assert!(stage.run_for(MOMENT).is_ok());
+    assert_eq!(stage.world().sent[2..], [&LONG[..LONG.len() / 2], BAD], "what was refused once is not tried again");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn an_expelled_worker_drops_everything_and_joins_again() {
     assert_eq!(stage.calls(), [Call::Send(0), Call::Abort], "there is nothing to give back");
     assert!(stage.views.readiness.report().missing.contains_key("worker 0"));
     stage.event(Event::Aborted("asked to".to_owned()));
-    assert!(stage.run_for(REJOIN_WAIT - MOMENT).is_ok());
+    assert!(stage.run_for(REJOIN_WAIT.saturating_sub(MOMENT)).is_ok());
     assert_eq!(stage.calls(), [], "of partition 0 nothing is sent again");
     assert!(stage.run_for(MOMENT * 2).is_ok());
     assert_eq!(stage.calls(), [Call::Rejoin]);
@@ -103,6 +103,15 @@ fn a_worker_that_is_expelled_time_and_again_stops_unless_its_predecessor_is_stil
 
 fn expelled(fenced: bool) -> Event {
     Event::Expelled(Breakage { fenced, why: "another one has the name".to_owned() })
+}
+
+#[test]
+fn of_partitions_that_cannot_be_begun_the_one_that_failed_comes_last() {
+    let mut stage = Stage::new();
+    stage.world().begin_fails.push_back(Hindrance::Passing("no leader".to_owned()));
+    stage.event(Event::Assigned(vec![partition(0), partition(1)]));
+    assert!(stage.run_for(Duration::from_secs(2)).is_ok());
+    assert_eq!(stage.calls(), [Call::Begin(1, 0), Call::Begin(0, 0)]);
 }
 
 #[test]

@@ -9,11 +9,11 @@ mod world;
 use std::time::Duration;
 
 use crate::service::Failure;
-use crate::service::transport::{Event, Undelivered};
+use crate::service::transport::{Breakage, Event, Undelivered};
 use crate::service::worker::Progress;
-use crate::service::worker::transaction::{COMMIT_INTERVAL, OUTPUTS_MAX, UNCOMMITTED_MAX};
+use crate::service::worker::transaction::{ALERT_WAIT, COMMIT_INTERVAL, OUTPUTS_MAX, UNCOMMITTED_MAX};
 
-use world::{BAD, Call, GOOD, Stage, partition};
+use world::{ALARM, BAD, Call, GOOD, Stage, partition};
 
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -57,6 +57,22 @@ fn commits_begin_an_interval_apart() {
         commits += stage.commits().len();
     }
     assert!((18..=21).contains(&commits), "{commits} commits in 2 s");
+}
+
+#[test]
+fn an_alert_waits_for_its_commit_no_longer_than_others_might_join_it() {
+    let mut stage = Stage::owning(&[0]);
+    stage.world().answers_commits = true;
+    stage.record(0, 0, GOOD);
+    assert!(stage.run_for(COMMIT_INTERVAL).is_ok());
+    assert_eq!(stage.calls(), [Call::Commit(vec![(0, 1)])]);
+    stage.record(0, 1, ALARM);
+    stage.steps(1);
+    assert_eq!(stage.calls(), [Call::Send(0)]);
+    assert!(stage.run_for(ALERT_WAIT / 2).is_ok());
+    assert_eq!(stage.calls(), [], "another one may join it");
+    assert!(stage.run_for(ALERT_WAIT).is_ok());
+    assert_eq!(stage.calls(), [Call::Commit(vec![(0, 2)])]);
 }
 
 #[test]
@@ -105,8 +121,41 @@ fn a_stop_with_everything_committed_does_not_fail_for_want_of_a_last_save() {
     assert!(stage.run_for(COMMIT_INTERVAL * 3).is_ok());
     stage.world().answers_commits = false;
     stage.ask_to_stop();
-    assert_eq!(stage.run_for(Duration::from_secs(9)), Ok(Progress::Continue));
+    assert_eq!(stage.run_for(Duration::from_secs(3)), Ok(Progress::Continue));
     assert_eq!(stage.run_for(Duration::from_secs(2)), Ok(Progress::Done));
+}
+
+/// What is saved may be much: what was decided does not wait for it.
+#[test]
+fn a_stop_commits_what_is_decided_before_it_saves_what_is_known() {
+    let mut stage = Stage::owning(&[0]);
+    stage.world().answers_commits = true;
+    stage.record(0, 0, BAD);
+    assert!(stage.run_for(COMMIT_INTERVAL).is_ok());
+    stage.calls();
+    stage.world().answers_commits = false;
+    stage.record(0, 1, BAD);
+    stage.steps(1);
+    stage.ask_to_stop();
+    assert_eq!(stage.run_for(MOMENT), Ok(Progress::Continue));
+    assert_eq!(stage.calls(), [Call::Send(1), Call::Pause(true), Call::Commit(vec![(0, 2)])]);
+    stage.event(Event::Committed);
+    assert_eq!(stage.run_for(MOMENT), Ok(Progress::Continue));
+    assert_eq!(stage.calls(), [Call::Commit(vec![(0, 2)])], "with its state");
+    stage.event(Event::Committed);
+    assert_eq!(stage.run_for(MOMENT), Ok(Progress::Done));
+}
+
+#[test]
+fn a_stop_that_does_not_know_what_is_committed_says_so() {
+    let mut stage = Stage::owning(&[0]);
+    stage.record(0, 0, BAD);
+    stage.steps(1);
+    stage.ask_to_stop();
+    assert_eq!(stage.run_for(MOMENT), Ok(Progress::Continue));
+    stage.event(Event::Broken(Breakage { fenced: false, why: "no answer".to_owned() }));
+    let failure = stage.run_for(MOMENT).expect_err("nobody knows");
+    assert!(failure.problem.contains("without knowing whether the last transaction is committed"), "{failure}");
 }
 
 #[test]

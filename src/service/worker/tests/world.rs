@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::detect::Timestamp;
-use crate::detect::rule::RuleSet;
+use crate::detect::rule::{Options, RuleSet, Source, compile};
 use crate::detect::state::Format;
 use crate::http::Views;
 use crate::pipeline::Settings;
@@ -26,6 +26,8 @@ use crate::service::worker::{Progress, Worker};
 
 /// An audit event that no rule looks at.
 pub(super) const GOOD: &[u8] = br#"{"@timestamp":"2026-01-01T00:00:00Z","event":{"action":"login"}}"#;
+/// An audit event that raises an alert.
+pub(super) const ALARM: &[u8] = br#"{"@timestamp":"2026-01-01T00:00:00Z","event":{"action":"alarm"}}"#;
 /// A record that ends as a dead letter: the output of these tests.
 pub(super) const BAD: &[u8] = b"no event";
 
@@ -48,12 +50,14 @@ pub(super) struct World {
     records: VecDeque<(i32, i64, Vec<u8>)>,
     events: Vec<Event>,
     pub(super) calls: Vec<Call>,
-    /// Dead letters in the order in which they were first sent; tests call them by their place here. State is not seen.
+    /// Outputs in the order in which they were first sent; tests call them by their place here. State is not seen.
     tickets: Vec<Ticket>,
     /// What was sent last of each.
     pub(super) sent: Vec<Vec<u8>>,
     /// Answers of `find`, before it succeeds.
     pub(super) find_fails: VecDeque<Hindrance>,
+    /// Answers of `begin`, before it succeeds.
+    pub(super) begin_fails: VecDeque<Hindrance>,
     pub(super) group_has_offsets: bool,
     /// Where partitions begin; 0 for others.
     pub(super) starts: BTreeMap<i32, i64>,
@@ -91,23 +95,17 @@ pub(super) fn partition(number: i32) -> PartitionId {
     PartitionId { topic: "audit".into(), number }
 }
 
-fn no_rules() -> Arc<RuleSet> {
-    Arc::new(RuleSet {
-        fields: crate::detect::FieldTable::default(),
-        matcher: crate::detect::matcher::Matcher::default(),
-        filtered: std::collections::BTreeMap::new(),
-        detection_names: Vec::new(),
-        keyspaces: Vec::new(),
-        groupings: Vec::new(),
-        rules: Vec::new(),
-    })
+fn one_rule() -> Arc<RuleSet> {
+    let text = "title: Alarm\nlogsource: {product: jwt}\ndetection: {s: {event.action: alarm}, condition: s}\n";
+    let compiled = compile(&[Source { path: "rules.yml", text }], &Options::default());
+    Arc::new(compiled.expect("a valid rule").rules)
 }
 
-/// A batch without rules, of partitions that are saved once an hour.
+/// A batch with one rule, of partitions that are saved once an hour.
 pub(super) fn batch(views: &Arc<Views>) -> Batch {
     let author = Author { group_id: "watch".to_owned(), worker: 0 };
     let workplace = Workplace {
-        rules: Arc::new(no_rules().into()),
+        rules: Arc::new(one_rule().into()),
         settings: Settings::default(),
         places: Arc::default(),
         post: Post::default(),
@@ -136,6 +134,7 @@ impl Stage {
             tickets: Vec::new(),
             sent: Vec::new(),
             find_fails: VecDeque::new(),
+            begin_fails: VecDeque::new(),
             group_has_offsets: true,
             starts: BTreeMap::new(),
             records_max_seen: 0,
@@ -285,7 +284,11 @@ impl Transport for FakeTransport {
     }
 
     fn begin(&mut self, position: &Position) -> Result<(), Hindrance> {
-        self.0.borrow_mut().calls.push(Call::Begin(position.partition.number, position.offset));
+        let mut world = self.0.borrow_mut();
+        if let Some(hindrance) = world.begin_fails.pop_front() {
+            return Err(hindrance);
+        }
+        world.calls.push(Call::Begin(position.partition.number, position.offset));
         Ok(())
     }
 
@@ -342,8 +345,8 @@ impl Transport for FakeTransport {
         self.0.borrow_mut().calls.push(Call::Renew);
     }
 
-    fn end_offset(&mut self, _partition: &PartitionId) -> Option<i64> {
-        Some(100)
+    fn left(&mut self, _partition: &PartitionId, next: i64) -> Option<i64> {
+        Some(100 - next)
     }
 
     fn leave(self) {

@@ -48,12 +48,12 @@ struct Transaction {
     outputs: Vec<(Identity, Vec<u8>)>,
     /// With the partition that each goes to.
     marks: Vec<(i32, Mark)>,
-    offsets: Vec<Offset>,
+    offsets: Vec<Place>,
 }
 
-/// An offset that the group is to keep.
+/// How far a partition is read, as the group is to keep it.
 #[derive(Clone, Debug)]
-pub(super) struct Offset {
+pub(super) struct Place {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) metadata: String,
@@ -186,12 +186,11 @@ impl<'a> Broker<'a> {
             self.state[partition].push(Entry { offset, transaction: number, key, value });
         } else {
             let payload = outgoing.payload.unwrap_or_default();
-            match Identity::of(outgoing) {
-                Some(identity) => transaction.outputs.push((identity, payload.to_vec())),
-                None => {
-                    let mark = decode_mark(payload).expect("what has no key is a mark");
-                    transaction.marks.push((outgoing.partition.expect("a mark has a partition"), mark));
-                }
+            if let Some(identity) = Identity::of(outgoing) {
+                transaction.outputs.push((identity, payload.to_vec()));
+            } else {
+                let mark = decode_mark(payload).expect("what has no key is a mark");
+                transaction.marks.push((outgoing.partition.expect("a mark has a partition"), mark));
             }
         }
         Ok(())
@@ -202,7 +201,7 @@ impl<'a> Broker<'a> {
         name: &str,
         epoch: u64,
         member: (Option<u64>, u64),
-        offsets: &[Offset],
+        offsets: &[Place],
     ) -> Result<(), Refusal> {
         let is_member = self.group.is_current(member);
         let transaction = self.open(name, epoch)?;

@@ -12,7 +12,7 @@ use crate::service::transport::{
     Transport, Undelivered,
 };
 
-use super::broker::{Broker, Offset};
+use super::broker::{Broker, Place};
 use super::chance::Fault;
 use super::records::{Produced, UNTIMED};
 use super::writer::Writer;
@@ -345,7 +345,7 @@ impl Transport for Client<'_> {
     }
 
     fn commit(&mut self, positions: &[Position]) {
-        let offset = |position: &Position| Offset {
+        let offset = |position: &Position| Place {
             partition: position.partition.number,
             offset: position.offset,
             metadata: position.metadata.clone(),
@@ -362,8 +362,10 @@ impl Transport for Client<'_> {
         self.writer = Writer::new(&self.transactional_id, &mut self.broker.borrow_mut());
     }
 
-    fn end_offset(&mut self, partition: &PartitionId) -> Option<i64> {
-        Some(self.broker.borrow().stream.end(index(partition.number)))
+    fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64> {
+        let (broker, place) = (self.broker.borrow(), index(partition.number));
+        let produced = &broker.stream.records[place][..broker.produced[place]];
+        Some(produced.last().map_or(0, |last| (last.offset + 1 - next).max(0)))
     }
 
     fn leave(self) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::detect::Timestamp;
 use crate::route::Mark;
 
-use super::broker::Offset;
+use super::broker::Place;
 use super::reference::{Caused, Identity, Stream};
 
 /// Holds each commit against one undisturbed run.
@@ -26,10 +26,10 @@ impl<'a> Verdict<'a> {
     pub(super) fn committed(
         &mut self,
         outputs: Vec<(Identity, Vec<u8>)>,
-        offsets: &[Offset],
+        offsets: &[Place],
         group: &mut BTreeMap<i32, i64>,
     ) {
-        for Offset { partition, offset, .. } in offsets {
+        for Place { partition, offset, .. } in offsets {
             let before = group.insert(*partition, *offset);
             if before.is_some_and(|before| before > *offset) {
                 self.blame(format!("the offset of {partition} went back from {before:?} to {offset}"));
@@ -54,7 +54,7 @@ impl<'a> Verdict<'a> {
                 self.blame(format!("{identity:?} is public twice"));
             }
         }
-        for Offset { partition, offset, .. } in offsets {
+        for Place { partition, offset, .. } in offsets {
             let is_owed = |caused: &Caused| caused.partition == *partition && caused.offset < *offset;
             let missing =
                 self.stream.expected.iter().find(|(identity, by)| is_owed(by) && !self.public.contains(*identity));

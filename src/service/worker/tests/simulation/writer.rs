@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::service::output::Destination;
 use crate::service::transport::{Breakage, Event, Outgoing, Ticket, Undelivered};
 
-use super::broker::{Broker, Offset, Refusal};
+use super::broker::{Broker, Place, Refusal};
 use super::chance::Fault;
 
 /// Bytes of a dead letter that its topic takes.
@@ -28,7 +28,7 @@ struct Sent {
 /// What the clerk is about.
 enum Task {
     Init,
-    Offsets { member: (Option<u64>, u64), offsets: Vec<Offset>, until: Instant },
+    Offsets { member: (Option<u64>, u64), offsets: Vec<Place>, until: Instant },
     End { until: Instant },
     Abort,
 }
@@ -84,7 +84,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn commit(&mut self, member: (Option<u64>, u64), offsets: Vec<Offset>, broker: &mut Broker<'_>) {
+    pub(super) fn commit(&mut self, member: (Option<u64>, u64), offsets: Vec<Place>, broker: &mut Broker<'_>) {
         let task = Task::Offsets { member, offsets, until: broker.now + PATIENCE };
         self.begin(task, broker);
     }
