@@ -19,11 +19,15 @@ pub(super) struct News {
     pub(super) records: usize,
     /// Groups that changed.
     changes: usize,
+    /// What so many groups hold on average, in bytes of memory.
+    bytes: usize,
 }
 
 impl News {
     /// Changed groups at which a partition is saved before it is time.
     const CHANGES_MAX: usize = 50_000;
+    /// Bytes at which it is, too: they are written in one transaction, which must not take long.
+    const BYTES_MAX: usize = 64 << 20;
     /// Records at which it is, too: a restore decides them again, at about the pace of the first time.
     const RECORDS_MAX: usize = 100_000;
     /// Records at which it is if hardly any group has changed, which costs next to nothing…
@@ -33,7 +37,7 @@ impl News {
 
     /// True if a restore would have much to read or to decide again.
     pub(super) const fn is_much(self) -> bool {
-        self.records >= Self::RECORDS_MAX || self.changes >= Self::CHANGES_MAX
+        self.records >= Self::RECORDS_MAX || self.changes >= Self::CHANGES_MAX || self.bytes >= Self::BYTES_MAX
     }
 
     /// True if many records have changed hardly a group, as where hardly an event matches.
@@ -84,7 +88,9 @@ impl Owned {
     /// What has happened since what is kept was written.
     pub(super) fn news(&self, kept: &Kept) -> News {
         let records = kept.until.map_or(0, |until| self.next - until);
-        News { records: usize::try_from(records).unwrap_or_default(), changes: self.state.changes_count() }
+        let changes = self.state.changes_count();
+        let bytes = changes.saturating_mul(self.state.state_bytes() / self.state.groups().max(1));
+        News { records: usize::try_from(records).unwrap_or_default(), changes, bytes }
     }
 
     /// How far it is decided, with what is known of it if that goes with the offset.
@@ -116,8 +122,15 @@ mod tests {
     use super::*;
 
     fn news(records: usize, changes: usize) -> (bool, bool) {
-        let news = News { records, changes };
+        let news = News { records, changes, bytes: 0 };
         (news.is_much(), news.is_cheap())
+    }
+
+    #[test]
+    fn much_is_what_takes_long_to_write() {
+        let is_much = |bytes| News { records: 10, changes: 10, bytes }.is_much();
+        assert!(!is_much((64 << 20) - 1));
+        assert!(is_much(64 << 20));
     }
 
     #[test]

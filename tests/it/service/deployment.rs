@@ -15,6 +15,8 @@ use crate::support::{net, scratch, wait};
 
 /// A debug build shares a small machine with Kafka and other tests.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a stop takes at most where the broker answers: an orchestrator may count on it.
+pub const STOP_MAX: Duration = Duration::from_secs(5);
 /// Small, so that a record too large is cheap.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024;
 

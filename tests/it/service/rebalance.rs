@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::deployment::{Deployment, PATIENCE, count};
+use super::deployment::{Deployment, PATIENCE, STOP_MAX, count};
 use crate::support::kafka::{self, Isolation, Options, Record};
 use crate::support::wait;
-
-/// What an orchestrator may count on where the broker answers.
-const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Records that are no events: each must come out exactly once, under its own key.
 fn broken(range: std::ops::Range<usize>) -> Vec<Record> {

@@ -2,11 +2,11 @@
 //! what the definitions say of the order in which they came.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::deployment::{Deployment, Instance, PATIENCE};
+use super::deployment::{Deployment, Instance, PATIENCE, STOP_MAX};
 use crate::oracle::model::{BASE, Condition, Event, Logic, Rule, SECOND};
 use crate::oracle::naive::Oracle;
 use crate::support::kafka::{self, Broker, Received, Record};
@@ -258,6 +258,26 @@ fn roles_can_run_apart() {
     for instance in [route, detect] {
         instance.stop();
     }
+}
+
+#[test]
+fn a_stop_of_both_sides_under_load_is_quick_and_exact() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = deployment(broker);
+    let events = events(EVENTS);
+    deployment.produce(records(&events, 0));
+    let first = deployment.start();
+    wait::until("both sides to be at work", PATIENCE, || {
+        let topics = [&deployment.topics[0], &deployment.matches];
+        let read = topics.map(|topic| first.metrics().sum("tokenwatch_records_total", &[("topic", topic)]));
+        if read.iter().all(|read| *read > 0.0) { Ok(()) } else { Err(format!("{read:?}")) }
+    });
+    let begun = Instant::now();
+    first.stop();
+    assert!(begun.elapsed() < STOP_MAX, "took {:?}", begun.elapsed());
+    let second = deployment.start();
+    assert_exact(&deployment, &events, PATIENCE);
+    second.stop();
 }
 
 /// A router keeps nothing but how far time has come, which stands beside the offsets of its group.
