@@ -13,7 +13,7 @@ use crate::detect::limits::Limits;
 use crate::detect::matcher::LabelSet;
 use crate::detect::outcome::Outcome;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::{Delta, Format, PartitionState, SnapshotError};
+use crate::detect::state::{Delta, Format, PartitionState, Restoration, SnapshotError};
 use crate::detect::time::{Span, Timestamp};
 use crate::detect::value::Value;
 use crate::ingest::geo::Places;
@@ -183,18 +183,32 @@ impl Pipeline {
         delta
     }
 
-    /// A partition that goes on as what a store of entries holds, and those of its keys that it needs no more. An entry is
-    /// dropped as soon as it is read.
+    /// Begins to restore what a store of `count` entries holds, for [`Self::restored`].
+    #[must_use]
+    pub fn restoration(&self, count: usize, hash_seed: [u64; 4]) -> Restoration {
+        Restoration::new(&self.rules, (hash_seed, self.side.stream_time()), count)
+    }
+
+    /// A partition that goes on as what a store of entries holds, now that all are taken, and those of its keys that it
+    /// needs no more.
+    pub fn restored(&self, restoration: Restoration, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        let (times, head) = self.side.without_times(head)?;
+        let (state, unused) = restoration.finish(head)?;
+        Ok((Partition { state, times }, unused))
+    }
+
+    /// Both at once.
     pub fn restore_from<'a>(
         &self,
-        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
+        entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
         head: &[u8],
         hash_seed: [u64; 4],
     ) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
-        let (times, head) = self.side.without_times(head)?;
-        let (state, unused) =
-            PartitionState::restore_from(entries, head, &self.rules, (hash_seed, self.side.stream_time()))?;
-        Ok((Partition { state, times }, unused))
+        let mut restoration = self.restoration(entries.len(), hash_seed);
+        for (spelled, value) in entries {
+            restoration.entry(spelled, value)?;
+        }
+        self.restored(restoration, head)
     }
 
     /// A partition that goes on as if it had never stopped; of rules that changed since, it knows nothing.

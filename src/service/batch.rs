@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tracing::error;
 
 use crate::detect::rule::RuleSet;
-use crate::detect::state::{Format, SnapshotError};
+use crate::detect::state::{Format, Restoration, SnapshotError};
 use crate::detect::{Origin, Timestamp};
 use crate::http::Views;
 use crate::ingest::Record;
@@ -24,7 +24,7 @@ use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
 use super::owned::{Kept, Owned, stands_beside_offset};
 use super::route::{MARK_INTERVAL, Meeting, Told};
-use super::saved::{Keys, Saved, SavedError, head_beside};
+use super::saved::{Keys, SavedError, head_beside};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId, Position};
 
@@ -151,12 +151,15 @@ impl Batch {
         Some(head.and_then(|head| head.map(restore).transpose()))
     }
 
-    /// The partition that was saved, and those of its entries that are of no use any more.
-    pub fn restore(&self, saved: &mut Saved, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
-        // A million groups are not held twice: what some were made of makes room for the next. In the order in which they
-        // stand in memory, because an allocator can use a page for something else once nothing is left in it.
-        let entries = saved.entries.iter_mut().map(|(spelled, value)| (spelled.as_slice(), std::mem::take(value)));
-        self.pipeline.restore_from(entries, head, rand::random())
+    /// Begins to restore a partition of which so many entries were saved.
+    #[must_use]
+    pub fn restoration(&self, count: usize) -> Restoration {
+        self.pipeline.restoration(count, rand::random())
+    }
+
+    /// The partition all of whose entries were taken, and those of them that are of no use any more.
+    pub fn restored(&self, restoration: Restoration, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
+        self.pipeline.restored(restoration, head)
     }
 
     /// Decides a record that was decided before, for what it leaves in the partition and nothing else: its outputs are

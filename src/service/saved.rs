@@ -184,6 +184,23 @@ impl Saved {
         Ok(())
     }
 
+    /// Hands over the entries from the one at place `from` on, at most `count`, and drops what they say. In the order in
+    /// which they stand in memory: a million groups are not held twice if what some were made of makes room for the next,
+    /// and an allocator can use a page for something else once nothing is left in it. How many there were.
+    pub fn hand_over<E>(
+        &mut self,
+        from: usize,
+        count: usize,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let until = self.entries.len().min(from.saturating_add(count));
+        let Some(entries) = self.entries.get_range_mut(from..until) else { return Ok(0) };
+        for (spelled, value) in entries {
+            each(spelled, &std::mem::take(value))?;
+        }
+        Ok(until - from)
+    }
+
     /// The offset up to which the entries tell, and the engine's head; none if nothing was saved.
     pub fn head(&self) -> Result<Option<(i64, &[u8])>, SavedError> {
         self.head.as_deref().map(open).transpose()

@@ -32,7 +32,7 @@ use eviction::{Evictions, RemainsMax};
 pub(super) use evidence::{Sighting, Sources};
 pub(super) use group::{Group, RuleState};
 pub(super) use key::GroupKey;
-pub use snapshot::{Delta, Format, SnapshotError, StreamTime};
+pub use snapshot::{Delta, Format, Restoration, SnapshotError, StreamTime};
 use waiting::WaitingRoom;
 pub(super) use waiting::{Waiting, wait};
 pub(super) use weight::Size;

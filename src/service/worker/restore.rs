@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::detect::Origin;
 use crate::detect::rule::RuleSet;
+use crate::detect::state::Restoration;
 use crate::pipeline::Partition;
 use crate::service::batch::Restored;
 use crate::service::failure::Failure;
@@ -49,7 +50,36 @@ struct Job {
 #[derive(Debug)]
 enum Step {
     State { keys: Keys, saved: Saved, problem: Option<SavedError>, records: usize },
+    Groups(Box<Groups>),
     Records { restored: Box<Restored>, origin: Origin, from: i64, gap: Option<i64> },
+}
+
+/// What was saved, while groups are made of it.
+#[derive(Debug)]
+struct Groups {
+    saved: Saved,
+    restoration: Restoration,
+    /// How many entries are groups already.
+    done: usize,
+    problem: Option<SavedError>,
+    head: Vec<u8>,
+    /// The offset up to which it tells.
+    offset: i64,
+}
+
+impl Groups {
+    fn go_on(&mut self) -> LookBack {
+        let Self { saved, restoration, done, problem, .. } = self;
+        match saved.hand_over(*done, STEP_RECORDS_MAX, |spelled, value| restoration.entry(spelled, value)) {
+            Ok(0) => return LookBack::End,
+            Ok(count) => *done += count,
+            Err(why) => {
+                *problem = Some(why.into());
+                return LookBack::End;
+            }
+        }
+        LookBack::More
+    }
 }
 
 impl Job {
@@ -124,6 +154,10 @@ impl<T: Transport> Worker<T> {
                 }
                 (count, *records) = (count + 1, *records + 1);
             })?,
+            Step::Groups(groups) => {
+                self.restores.busy = true;
+                return Ok(groups.go_on());
+            }
             Step::Records { restored, origin, from, gap } => transport.read_back(STEP_RECORDS_MAX, &mut |record| {
                 gap.get_or_insert(record.offset - *from);
                 origin.offset = record.offset;
@@ -140,22 +174,37 @@ impl<T: Transport> Worker<T> {
 
     fn read_to_the_end(&mut self, job: Job, step: Step) -> Result<(), Failure> {
         match step {
-            Step::State { mut saved, problem, .. } => {
-                let restored = match problem.map_or_else(|| self.recall(&job, &mut saved), Err) {
-                    Ok(restored) => restored,
-                    Err(SavedError::UnknownFormat { found }) => {
-                        return Err(newer("kafka.state_topic", job.partition(), found));
-                    }
-                    Err(SavedError::Damaged(why)) => {
-                        warn!(worker = self.number, partition = %job.partition(), why,
-                            "kafka.state_topic: what was saved is damaged; windows begin empty and miss what came before");
-                        self.restored_to_nothing(&saved)
-                    }
+            Step::State { saved, problem, .. } => match problem.map_or_else(|| self.head_of_use(&job, &saved), Err) {
+                Ok(Some((offset, head))) => {
+                    let restoration = self.batch.restoration(saved.entries.len());
+                    let (done, problem) = (0, None);
+                    let groups = Groups { saved, restoration, done, problem, head, offset };
+                    self.restores.active = Some((job, Step::Groups(Box::new(groups))));
+                    Ok(())
+                }
+                Ok(None) => {
+                    let restored = self.restored_to_nothing(&saved);
+                    self.restored(job, restored)
+                }
+                Err(why) => self.not_of_use(job, &saved, &why),
+            },
+            Step::Groups(groups) => {
+                let Groups { saved, restoration, problem, head, offset, .. } = *groups;
+                let restored = match problem {
+                    None => self.batch.restored(restoration, &head).map_err(SavedError::from),
+                    Some(why) => Err(why),
                 };
                 let until = job.start.position.offset;
-                match restored.saved {
-                    Some(from) if from < until => self.begin_replay(job, restored, (from, until)),
-                    _ => self.restored(job, restored),
+                match restored {
+                    Ok((state, unused)) => {
+                        let restored = Restored { state, saved: Some(offset), stale: unused };
+                        if offset < until {
+                            self.begin_replay(job, restored, (offset, until))
+                        } else {
+                            self.restored(job, restored)
+                        }
+                    }
+                    Err(why) => self.not_of_use(job, &saved, &why),
                 }
             }
             Step::Records { restored, gap, from, .. } => {
@@ -169,8 +218,21 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// The partition as the state topic tells.
-    fn recall(&self, job: &Job, saved: &mut Saved) -> Result<Restored, SavedError> {
+    /// Windows begin empty where what was saved is damaged; what a newer version saved is left alone.
+    fn not_of_use(&mut self, job: Job, saved: &Saved, why: &SavedError) -> Result<(), Failure> {
+        match why {
+            SavedError::UnknownFormat { found } => Err(newer("kafka.state_topic", job.partition(), *found)),
+            SavedError::Damaged(why) => {
+                warn!(worker = self.number, partition = %job.partition(), why,
+                    "kafka.state_topic: what was saved is damaged; windows begin empty and miss what came before");
+                let restored = self.restored_to_nothing(saved);
+                self.restored(job, restored)
+            }
+        }
+    }
+
+    /// The offset up to which what was saved tells, and the engine's head, if the partition can go on with it.
+    fn head_of_use(&self, job: &Job, saved: &Saved) -> Result<Option<(i64, Vec<u8>)>, SavedError> {
         let begins_at = job.start.position.offset;
         let Some((offset, head)) = saved.head()? else {
             if job.start.committed && begins_at > 0 {
@@ -178,18 +240,14 @@ impl<T: Transport> Worker<T> {
                     "kafka.state_topic has nothing of this partition: its windows begin empty, so for as long as the \
                      longest timespan of the rules, what depends on earlier events is missed");
             }
-            return Ok(self.restored_to_nothing(saved));
+            return Ok(None);
         };
         if !job.start.committed || offset > begins_at {
             warn!(worker = self.number, partition = %job.partition(), saved = offset, offset = begins_at,
                 "the group's offsets have been moved back or away since the state was saved; windows begin empty");
-            return Ok(self.restored_to_nothing(saved));
+            return Ok(None);
         }
-        let head = head.to_vec();
-        match self.batch.restore(saved, &head) {
-            Ok((state, unused)) => Ok(Restored { state, saved: Some(offset), stale: unused }),
-            Err(problem) => Err(problem.into()),
-        }
+        Ok(Some((offset, head.to_vec())))
     }
 
     /// The partition as what stands beside its offset tells; there is nothing to decide again.
@@ -264,6 +322,10 @@ impl<T: Transport> Worker<T> {
         job.reported = now;
         let partition = job.partition();
         match step {
+            Step::Groups(groups) => {
+                let (done, all) = (groups.done, groups.saved.entries.len());
+                info!(worker = self.number, %partition, done, all, "restoring: making groups of what was saved");
+            }
             Step::State { records, .. } => {
                 info!(worker = self.number, %partition, records, "restoring: reading what was saved");
             }

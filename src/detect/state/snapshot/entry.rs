@@ -1,5 +1,7 @@
 //! One group's entry: what each rule holds about it and what waits in it, or what an eviction left behind.
 
+use std::sync::Arc;
+
 use crate::detect::rule::{Rule, RuleSet};
 use crate::detect::state::evidence::Sources;
 use crate::detect::state::group::{Group, RuleState};
@@ -97,15 +99,15 @@ pub(super) fn write_memory(memory: &AlertMemory, writer: &mut Writer) {
 }
 
 /// What is needed to read entries.
-pub(super) struct Context<'a> {
-    pub(super) rules: &'a RuleSet,
+pub(super) struct Context {
+    pub(super) rules: Arc<RuleSet>,
     pub(super) names: Names,
     /// By rule: whether others count its firings, so that what waits in it keeps its fields.
     pub(super) is_read: Vec<bool>,
     pub(super) hasher: ValueHasher,
 }
 
-impl Context<'_> {
+impl Context {
     /// Opens the entry of the group `key`, which is spelled so. None if the rules that held something are all gone.
     pub(super) fn open(
         &self,

@@ -30,6 +30,7 @@ mod windows;
 mod wire;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::detect::rule::RuleSet;
 use crate::detect::state::{GroupKey, PartitionState, Waiting};
@@ -39,7 +40,7 @@ use entry::{Entry, Lent};
 pub use error::SnapshotError;
 pub use format::Format;
 use names::Names;
-use restoration::Restoration;
+pub use restoration::Restoration;
 use wire::Kind;
 
 /// What brings a store of entries by group up to date.
@@ -98,23 +99,6 @@ impl PartitionState {
         Delta { entries: keys.iter().map(entry).collect(), head: self.head(format) }
     }
 
-    /// The state that a store of entries holds, as far as `rules` can go on with it, and how those groups are spelled of
-    /// which the store knows more than it needs to. Changes are kept from here on.
-    pub fn restore_from<'a>(
-        entries: impl ExactSizeIterator<Item = (&'a [u8], impl AsRef<[u8]>)>,
-        head: &[u8],
-        rules: &RuleSet,
-        seed_and_time: ([u64; 4], StreamTime),
-    ) -> Result<(Self, Vec<Vec<u8>>), SnapshotError> {
-        let mut restoration = Restoration::new(rules, seed_and_time, entries.len());
-        for (spelled, value) in entries {
-            restoration.entry(spelled, value.as_ref())?;
-        }
-        let (mut state, unused) = restoration.finish(head)?;
-        state.keep_changes();
-        Ok((state, unused))
-    }
-
     /// Everything that is known of the partition, in order of groups, in the usual format. `rules` are those it was
     /// decided under.
     #[must_use]
@@ -148,7 +132,7 @@ impl PartitionState {
     /// The state that [`Self::snapshot`] wrote, as far as `rules` can go on with it.
     pub fn restore(
         bytes: &[u8],
-        rules: &RuleSet,
+        rules: &Arc<RuleSet>,
         seed_and_time: ([u64; 4], StreamTime),
     ) -> Result<Self, SnapshotError> {
         Kind::Whole.open(&[], bytes, |reader| {

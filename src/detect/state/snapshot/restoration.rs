@@ -1,5 +1,8 @@
 //! From the entries of groups and a head to a partition that goes on.
 
+use std::fmt;
+use std::sync::Arc;
+
 use dashmap::DashMap;
 
 use crate::detect::rule::RuleSet;
@@ -22,8 +25,8 @@ use super::wire::{Kind, Reader};
 pub(super) const ENTRY_BYTES_MIN: usize = 2 + 2 + size_of::<u64>();
 
 /// A state on its way back: entries in any order, each group once, then the head.
-pub(super) struct Restoration<'a> {
-    context: Context<'a>,
+pub struct Restoration {
+    context: Context,
     state: PartitionState,
     recalled: Recalled,
     waiting: Vec<Waiting>,
@@ -35,9 +38,16 @@ pub(super) struct Restoration<'a> {
     stream_time: StreamTime,
 }
 
-impl<'a> Restoration<'a> {
-    /// With room for `count` entries.
-    pub(super) fn new(rules: &'a RuleSet, (hash_seed, stream_time): ([u64; 4], StreamTime), count: usize) -> Self {
+impl fmt::Debug for Restoration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restoration").field("groups", &self.state.groups.len()).finish_non_exhaustive()
+    }
+}
+
+impl Restoration {
+    /// With room for `count` entries, as far as `rules` can go on with them. No result depends on the seed.
+    #[must_use]
+    pub fn new(rules: &Arc<RuleSet>, (hash_seed, stream_time): ([u64; 4], StreamTime), count: usize) -> Self {
         let mut state = PartitionState::new(hash_seed);
         state.groups = DashMap::with_capacity_and_hasher(count, state.hasher.clone());
         let mut is_read = vec![false; rules.rules.len()];
@@ -46,14 +56,15 @@ impl<'a> Restoration<'a> {
                 is_read[rule] = true;
             }
         }
-        let context = Context { rules, names: Names::new(rules), is_read, hasher: state.hasher.clone() };
+        let (names, hasher) = (Names::new(rules), state.hasher.clone());
+        let context = Context { rules: Arc::clone(rules), names, is_read, hasher };
         let (recalled, waiting, unused) = (Recalled::default(), Vec::new(), Vec::new());
         let (latest, last_arrival) = (Timestamp::BEFORE_ALL, 0);
         Self { context, state, recalled, waiting, unused, latest, last_arrival, stream_time }
     }
 
     /// Takes the entry of the group that is spelled so, if the rules have use for it.
-    pub(super) fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
+    pub fn entry(&mut self, spelled: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
         let Some(key) = self.context.names.group(spelled)? else {
             self.unused.push(spelled.to_vec());
             return Ok(());
@@ -83,8 +94,8 @@ impl<'a> Restoration<'a> {
     }
 
     /// Sets the partition's time, and concludes from it what the partition had concluded. Also how the groups are spelled
-    /// whose entries are of no use any more.
-    pub(super) fn finish(mut self, head: &[u8]) -> Result<(PartitionState, Vec<Vec<u8>>), SnapshotError> {
+    /// whose entries are of no use any more. Changes are kept from here on.
+    pub fn finish(mut self, head: &[u8]) -> Result<(PartitionState, Vec<Vec<u8>>), SnapshotError> {
         Kind::Head.open(&[], head, |reader| {
             let state = &mut self.state;
             state.stream_time = reader.time()?;
@@ -95,7 +106,9 @@ impl<'a> Restoration<'a> {
             self.settle(now);
             Ok(())
         })?;
-        Ok((PartitionState { sources: self.recalled.sources, ..self.state }, self.unused))
+        let mut state = PartitionState { sources: self.recalled.sources, ..self.state };
+        state.keep_changes();
+        Ok((state, self.unused))
     }
 
     /// An error if something is known that can only be known later.

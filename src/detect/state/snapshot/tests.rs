@@ -283,7 +283,9 @@ fn the_old_format_is_written_until_another_is_asked_for_and_both_are_read() {
     let formats: BTreeSet<u8> = store.values().map(|value| value[0]).collect();
     assert_eq!(formats, BTreeSet::from([Format::USUAL.number(), Format::NEWEST.number()]));
     let entries = store.iter().map(|(spelled, value)| (spelled.as_slice(), value.as_slice()));
-    let restored = PartitionState::restore_from(entries, &head, &world.rules, ([5, 6, 7, 8], StreamTime::Own));
+    let mut restoration = Restoration::new(&world.rules, ([5, 6, 7, 8], StreamTime::Own), entries.len());
+    let taken = entries.into_iter().try_for_each(|(spelled, value)| restoration.entry(spelled, value));
+    let restored = taken.and_then(|()| restoration.finish(&head));
     let (restored, unused) = restored.expect("both formats are known");
     assert!(unused.is_empty() && restored.snapshot(&world.rules) == world.state.snapshot(&world.rules));
 }
