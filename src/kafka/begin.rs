@@ -14,7 +14,7 @@ use super::error;
 /// How long a question about offsets may take; a stop waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
-/// Looks up where each partition begins, in the order given. Costs two or three round trips, once an assignment.
+/// Looks up where each partition begins, in the order given. Costs three to five round trips, once an assignment.
 pub(super) fn positions<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[PartitionId],
@@ -38,6 +38,9 @@ fn look_up<C: ConsumerContext>(
     }
     let new: Vec<_> = partitions.iter().filter(|id| offset_of(&committed, id).is_none()).cloned().collect();
     let begun = if new.is_empty() { TopicPartitionList::new() } else { starts(consumer, &new, start)? };
+    // A broker takes the two ends of a log as times: -2 and -1, as the client numbers these offsets.
+    let firsts = consumer.offsets_for_times(list(partitions, |_| Offset::Beginning)?, ANSWER_MAX)?;
+    let ends = consumer.offsets_for_times(list(partitions, |_| Offset::End)?, ANSWER_MAX)?;
     let mut positions = Vec::with_capacity(partitions.len());
     for id in partitions {
         let known = offset_of(&committed, id);
@@ -45,7 +48,8 @@ fn look_up<C: ConsumerContext>(
         let found = committed.find_partition(&id.topic, id.number).filter(|_| known.is_some());
         let metadata = found.map(|found| found.metadata().to_owned()).unwrap_or_default();
         let position = Position { partition: id.clone(), offset, metadata };
-        positions.push(StartPosition { position, committed: known.is_some() });
+        let log = offset_of(&firsts, id).unwrap_or(0)..offset_of(&ends, id).unwrap_or(i64::MAX);
+        positions.push(StartPosition { position, committed: known.is_some(), log });
     }
     Ok(positions)
 }
@@ -56,7 +60,6 @@ fn starts<C: ConsumerContext>(
     partitions: &[PartitionId],
     start: Start,
 ) -> KafkaResult<TopicPartitionList> {
-    // A broker takes the two ends of a log as times: -2 and -1, as the client numbers these offsets.
     let time = match start {
         Start::Earliest => Offset::Beginning,
         Start::Latest => Offset::End,

@@ -98,27 +98,8 @@ impl KafkaTransport {
     /// The client says of which number a partition is, and not of which topic.
     fn came_to_the_end(&mut self, number: i32) {
         let of_number = self.begun.iter().filter(|id| id.number == number);
-        let ends: Vec<_> = of_number.filter_map(|id| Some((id.clone(), self.end_offset(id)?))).collect();
+        let ends: Vec<_> = of_number.filter_map(|id| Some((id.clone(), self.end(id)?))).collect();
         self.ends.extend(ends);
-    }
-
-    /// The offset after the last record, whether it can be read or not.
-    fn end_offset(&self, partition: &PartitionId) -> Option<i64> {
-        let topic = CString::new(&*partition.topic).ok()?;
-        let client = self.consumer.client().native_ptr();
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client lives as long as `self`, the name is terminated and lives through the call, and both
-        // results are written before it returns. It reads what the last fetch said and asks nobody.
-        let answer = unsafe {
-            bindings::rd_kafka_get_watermark_offsets(
-                client,
-                topic.as_ptr(),
-                partition.number,
-                &raw mut low,
-                &raw mut high,
-            )
-        };
-        (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
     fn disturbed(&self, what: String) {
@@ -293,8 +274,26 @@ impl Transport for KafkaTransport {
         self.writer.renew();
     }
 
+    fn end(&self, partition: &PartitionId) -> Option<i64> {
+        let topic = CString::new(&*partition.topic).ok()?;
+        let client = self.consumer.client().native_ptr();
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client lives as long as `self`, the name is terminated and lives through the call, and both
+        // results are written before it returns. It reads what the last fetch said and asks nobody.
+        let answer = unsafe {
+            bindings::rd_kafka_get_watermark_offsets(
+                client,
+                topic.as_ptr(),
+                partition.number,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
     fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64> {
-        let end = self.end_offset(partition)?;
+        let end = self.end(partition)?;
         let left = (end - next).max(0);
         let is_alone = self.begun.iter().filter(|id| id.number == partition.number).count() == 1;
         // Of two partitions with one number, either has come to its end: a transaction ends in one offset that nobody reads.

@@ -57,6 +57,8 @@ pub(super) struct Owned {
     pub(super) next: i64,
     /// True if a record of the current batch was in it.
     pub(super) touched: bool,
+    /// How many looks in a row found that its log ends before `next`.
+    pub(super) short_looks: u32,
     /// True once it is on its way to another owner, who decides what comes.
     pub(super) halted: bool,
     /// Index in the topics of the batch.

@@ -15,6 +15,8 @@ use super::transport::PartitionId;
 
 /// Between two marks of a source.
 pub(super) const MARK_INTERVAL: Duration = Duration::from_millis(500);
+/// For each mark of a round: there are as many as partitions on both sides of a route, multiplied.
+pub(super) const MARK_PACE: Duration = Duration::from_micros(200);
 /// Marks are repeated this often though there is no news, for those who have lost what they knew, and because nobody is
 /// taken to be quiet for ever (`route/sources`).
 const REPEAT_INTERVAL: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@
 //! waiting. No type of a Kafka client passes here.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ pub struct StartPosition {
     /// False if the group had no offset: `kafka.start` decided, and that decision is worth a commit, so that the
     /// next owner does not decide anew and skip what arrived in between.
     pub committed: bool,
+    /// The offsets that the partition holds, as last heard: of its first record, and after its last one.
+    pub log: Range<i64>,
 }
 
 /// A record as it is read, borrowed from the transport.
@@ -237,6 +240,9 @@ pub trait Transport {
     /// Begins to replace the producer, which ends whatever its predecessor left open; [`Event::Ready`] or
     /// [`Event::Broken`] follows. The first one comes by itself.
     fn renew(&mut self);
+
+    /// The offset after the last record of a partition, whether it can be read or not, as last heard.
+    fn end(&self, partition: &PartitionId) -> Option<i64>;
 
     /// How many offsets of a partition are left to read from `next` on, as last heard; costs no round trip. None are once
     /// its end was seen, though transactions end in offsets that nobody reads.

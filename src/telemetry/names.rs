@@ -1,6 +1,6 @@
 //! The names of all metrics, in one place. They are part of the interface: dashboards and alerting rules use them.
 
-/// Records consumed, by `topic`.
+/// Records consumed, by `topic`; of the topic in which matches meet, matches.
 pub const RECORDS: &str = "tokenwatch_records_total";
 /// What became of them, by `topic` and `outcome`; sums to [`RECORDS`] for each topic, always.
 pub const EVENTS: &str = "tokenwatch_events_total";

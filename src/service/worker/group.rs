@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::transaction::Stage;
 use super::{Progress, Worker};
 use crate::service::failure::Failure;
-use crate::service::transport::{Breakage, Hindrance, PartitionId, StartPosition, Transport};
+use crate::service::transport::{Breakage, Hindrance, PartitionId, Position, StartPosition, Transport};
 
 /// How long a revoked partition is held back for what it caused; well below the group's patience.
 const RELEASE_MAX: Duration = Duration::from_secs(30);
@@ -18,6 +18,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const SAVE_MAX: Duration = Duration::from_secs(4);
 /// Between being expelled and joining again.
 pub(super) const REJOIN_WAIT: Duration = Duration::from_secs(1);
+/// So many looks in a row, a second apart, must find a log too short: a new leader may not know all of it at first.
+const LOOKS_MAX: u32 = 5;
 /// Between two attempts to begin partitions.
 const BEGIN_RETRY: Duration = Duration::from_millis(500);
 
@@ -194,7 +196,8 @@ impl<T: Transport> Worker<T> {
     /// Where partitions begin is known; before they do, what is known of them is restored.
     pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) -> Result<(), Failure> {
         let now = self.transport.now();
-        for start in starts {
+        for mut start in starts {
+            self.look_at_log(&mut start);
             let partition = &start.position.partition;
             if let Some(known) = self.batch.is_surplus(partition) {
                 let problem =
@@ -207,6 +210,40 @@ impl<T: Transport> Worker<T> {
             }
         }
         Ok(())
+    }
+
+    /// A log may have lost what nobody has read yet, and may be another one than the group's offset is of.
+    fn look_at_log(&self, start: &mut StartPosition) {
+        let (Position { partition, offset, .. }, log) = (&start.position, &start.log);
+        if !start.committed {
+            return;
+        }
+        if *offset < log.start {
+            warn!(worker = self.number, %partition, offset, first = log.start, records = log.start - offset,
+                "kafka.topics: records were deleted before they were read; keep them for longer");
+        }
+        if *offset > log.end {
+            warn!(worker = self.number, %partition, offset, end = log.end,
+                "kafka.topics: the topic was made anew, or has lost records that were read already; it is read from its \
+                 beginning, and its windows begin empty");
+            start.position = Position::new(partition.clone(), log.start);
+            start.committed = false;
+        }
+    }
+
+    /// A partition whose log ends before what was read of it is looked up again: else what comes would pass for read.
+    pub(super) fn look_for_lost_logs(&mut self) {
+        let Self { transport, batch, .. } = self;
+        let lost: Vec<_> = batch.overrun(|id| transport.end(id), LOOKS_MAX);
+        if lost.is_empty() {
+            return;
+        }
+        warn!(worker = self.number, partitions = %list(&lost), "partitions end before what was read of them");
+        let now = self.transport.now();
+        self.transport.halt(&lost);
+        self.forget(&lost);
+        self.arrivals.add(lost, now);
+        self.show_readiness();
     }
 
     /// Something stands in the way of beginning, with this partition where that is known: all that wait are tried again,

@@ -46,6 +46,9 @@ impl<T: Transport> Worker<T> {
         }
         self.show_waiting();
         self.look_for_overdue_outputs(now);
+        if !self.draining() {
+            self.look_for_lost_logs();
+        }
     }
 
     /// Tells those who count matches how far their sources are. Not while nothing can be sent, because that would pile up,

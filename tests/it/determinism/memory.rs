@@ -128,7 +128,8 @@ impl Transport for Memory {
 
     fn find(&mut self, question: u64, partitions: &[PartitionId]) {
         let position = |id: &PartitionId| Position::new(id.clone(), 0);
-        let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed: true });
+        let starts =
+            partitions.iter().map(|id| StartPosition { position: position(id), committed: true, log: 0..i64::MAX });
         self.events.push_back(Event::Found(question, starts.collect()));
     }
 
@@ -175,6 +176,10 @@ impl Transport for Memory {
 
     fn renew(&mut self) {
         unreachable!("no commit fails");
+    }
+
+    fn end(&self, _partition: &PartitionId) -> Option<i64> {
+        None
     }
 
     fn left(&mut self, _partition: &PartitionId, _next: i64) -> Option<i64> {

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment::{Deployment, ten_reissues};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::deployment::{Deployment, PATIENCE, ten_reissues};
 use crate::support::kafka::{self, Record};
+use crate::support::wait;
 
 /// A login a day of January 2026, its record's timestamp the same.
 fn login(day: i64) -> Record {
@@ -67,6 +71,31 @@ fn a_group_goes_on_where_it_was() {
     deployment.wait_for_alerts(2);
     instance.stop();
     assert_eq!(deployment.alerts().len(), 2, "nothing is repeated");
+}
+
+#[test]
+fn an_offset_behind_the_end_of_a_topic_does_not_make_what_comes_pass_for_read() {
+    let Some(broker) = kafka::shared() else { return };
+    let deployment = Deployment::new(broker, 1, 1);
+    let record = |number: usize| Record::new("no event").key(number.to_string());
+    let first = deployment.start_ready();
+    deployment.produce((0..10).map(record));
+    deployment.wait_until_all_is_committed();
+    first.stop();
+    // As if the topic had been made anew, or a broker without its last records had become its leader.
+    let consumer: BaseConsumer =
+        broker.client_config().set("group.id", &deployment.group).create().expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&deployment.topics[0], 0, Offset::Offset(1_000)).expect("an offset");
+    wait::until("the group to be empty", PATIENCE, || {
+        consumer.commit(&list, CommitMode::Sync).map_err(|error| error.to_string())
+    });
+    let second = deployment.start_ready();
+    deployment.produce((10..15).map(record));
+    deployment.wait_until_all_is_committed();
+    let finished = second.stop();
+    assert!(finished.stderr().contains("the topic was made anew, or has lost records"), "{}", finished.stderr());
+    assert_eq!(deployment.dead_letters().len(), 10 + 15, "it is read from its beginning");
 }
 
 #[test]

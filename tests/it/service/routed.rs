@@ -255,6 +255,8 @@ fn roles_can_run_apart() {
         let lags = [&route, &detect].map(|side| side.metrics().sum("tokenwatch_consumer_lag", &[]));
         if lags.iter().all(|lag| *lag < 0.5) { Ok(()) } else { Err(format!("{lags:?}")) }
     });
+    let counted = detect.metrics().sum("tokenwatch_records_total", &[]);
+    assert_eq!(counted.to_string(), (2 * EVENTS).to_string(), "matches, and not what tells how far routers are");
     for instance in [route, detect] {
         instance.stop();
     }

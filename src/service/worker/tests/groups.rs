@@ -115,6 +115,35 @@ fn of_partitions_that_cannot_be_begun_the_one_that_failed_comes_last() {
 }
 
 #[test]
+fn an_offset_behind_the_end_of_a_log_is_of_another_log() {
+    let mut stage = Stage::new();
+    stage.world().log = 3..10;
+    stage.world().starts = [(0, 10), (1, 11), (2, 1)].into();
+    stage.event(Event::Assigned([0, 1, 2].map(partition).into()));
+    assert!(stage.run_for(MOMENT).is_ok());
+    let calls = [Call::Begin(0, 10), Call::Begin(1, 3), Call::Begin(2, 1), Call::Commit(vec![(0, 10), (1, 3), (2, 1)])];
+    assert_eq!(stage.calls(), calls, "of records that were deleted before they were read only a word can be said");
+}
+
+#[test]
+fn a_log_that_ends_before_what_was_read_of_it_is_looked_up_again_if_that_lasts() {
+    let mut stage = Stage::owning(&[0, 1]);
+    stage.world().answers_commits = true;
+    stage.record(0, 49, GOOD);
+    assert!(stage.run_for(MOMENT).is_ok());
+    stage.calls();
+    stage.world().log = 0..50;
+    assert!(stage.run_for(Duration::from_secs(9)).is_ok());
+    assert_eq!(stage.calls(), [], "it ends behind the record");
+    stage.world().log = 0..49;
+    assert!(stage.run_for(Duration::from_secs(4)).is_ok());
+    assert_eq!(stage.calls(), [], "a new leader may not know all of it");
+    stage.world().starts = [(0, 50)].into();
+    assert!(stage.run_for(Duration::from_secs(2)).is_ok());
+    assert_eq!(stage.calls(), [Call::Halt(vec![0]), Call::Begin(0, 0), Call::Commit(vec![(0, 0)])]);
+}
+
+#[test]
 fn a_commit_under_way_when_partitions_are_lost_ends_as_a_whole() {
     let mut stage = Stage::owning(&[0]);
     stage.record(0, 0, BAD);

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +63,8 @@ pub(super) struct World {
     /// Where partitions begin; 0 for others.
     pub(super) starts: BTreeMap<i32, i64>,
     pub(super) records_max_seen: usize,
+    /// The offsets that every partition holds.
+    pub(super) log: Range<i64>,
     /// How often a restore finds that there is more to read.
     pub(super) restore_steps: usize,
     /// Commits succeed at once; otherwise the test answers them.
@@ -138,6 +141,7 @@ impl Stage {
             group_has_offsets: true,
             starts: BTreeMap::new(),
             records_max_seen: 0,
+            log: 0..i64::MAX,
             restore_steps: 0,
             answers_commits: false,
             dooms: false,
@@ -268,7 +272,10 @@ impl Transport for FakeTransport {
         let committed = world.group_has_offsets;
         let start = |id: &PartitionId| world.starts.get(&id.number).copied().unwrap_or(0);
         let position = |id: &PartitionId| Position::new(id.clone(), start(id));
-        let starts = partitions.iter().map(|id| StartPosition { position: position(id), committed }).collect();
+        let starts = partitions
+            .iter()
+            .map(|id| StartPosition { position: position(id), committed, log: world.log.clone() })
+            .collect();
         world.events.push(Event::Found(question, starts));
     }
 
@@ -343,6 +350,10 @@ impl Transport for FakeTransport {
 
     fn renew(&mut self) {
         self.0.borrow_mut().calls.push(Call::Renew);
+    }
+
+    fn end(&self, _partition: &PartitionId) -> Option<i64> {
+        Some(self.0.borrow().log.end)
     }
 
     fn left(&mut self, _partition: &PartitionId, next: i64) -> Option<i64> {

@@ -166,7 +166,7 @@ impl<'a> Client<'a> {
                     let offset = broker.offsets.get(&id.number).copied();
                     let metadata = broker.metadata.get(&id.number).cloned().unwrap_or_default();
                     let position = Position { metadata, ..Position::new(id, offset.unwrap_or(0)) };
-                    StartPosition { position, committed: offset.is_some() }
+                    StartPosition { position, committed: offset.is_some(), log: 0..i64::MAX }
                 };
                 events.push(Event::Found(question, partitions.into_iter().map(start).collect()));
             }
@@ -360,6 +360,10 @@ impl Transport for Client<'_> {
 
     fn renew(&mut self) {
         self.writer = Writer::new(&self.transactional_id, &mut self.broker.borrow_mut());
+    }
+
+    fn end(&self, _partition: &PartitionId) -> Option<i64> {
+        None
     }
 
     fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64> {

@@ -3,36 +3,30 @@
 //! One place knows what a decided record leaves behind: alerts, a dead letter, a count, an offset. Nothing here waits
 //! or sends.
 
+mod ownership;
+
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tracing::error;
 
+use crate::detect::Timestamp;
 use crate::detect::rule::RuleSet;
-use crate::detect::state::{Format, Restoration, SnapshotError};
-use crate::detect::{Origin, Timestamp};
+use crate::detect::state::Format;
 use crate::http::Views;
-use crate::ingest::Record;
 use crate::ingest::geo::Places;
+use crate::ingest::{Disposition, Record};
 use crate::pipeline::{BatchOutcome, Part, Partition, Pipeline, Settings};
-use crate::telemetry::{Dispositions, PartitionState, Recorder};
+use crate::telemetry::{Dispositions, Recorder};
 
 use super::ledger::Ledger;
 use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
-use super::owned::{Kept, Owned, stands_beside_offset};
-use super::route::{MARK_INTERVAL, Meeting, Told};
-use super::saved::{Keys, SavedError, head_beside};
+use super::owned::Owned;
+use super::route::{MARK_INTERVAL, MARK_PACE, Meeting};
 use super::threads::Workplace;
-use super::transport::{Incoming, PartitionId, Position};
-
-/// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
-const MUTED_MAX: usize = 100;
-
-/// Groups that are dropped without delay: some milliseconds of work.
-const GROUPS_AT_ONCE: usize = 10_000;
+use super::transport::{Incoming, PartitionId};
 
 /// A partition that is restored, or new.
 #[derive(Debug)]
@@ -122,150 +116,10 @@ impl Batch {
         self.save_interval
     }
 
-    /// A partition of which nothing is known. The seed is random, because subjects are chosen by attackers.
-    #[must_use]
-    pub fn unknown(&self) -> Partition {
-        let mut state = self.pipeline.partition(rand::random());
-        state.keep_changes();
-        state
-    }
-
-    /// The keys of a topic's partitions in the state topic.
-    #[must_use]
-    pub fn keys(&self, topic: &str) -> Keys {
-        Keys::new(&self.group_id, topic)
-    }
-
-    /// What is known of a partition that begins at `position`, where that goes with the offset; none where the state
-    /// topic has it.
-    #[must_use]
-    pub fn beside(&self, position: &Position) -> Option<Result<Option<Partition>, SavedError>> {
-        if !stands_beside_offset(self.pipeline.part()) {
-            return None;
-        }
-        let restore = |head: Vec<u8>| {
-            let nothing = std::iter::empty::<(&[u8], &[u8])>();
-            self.pipeline.restore_from(nothing, &head, rand::random()).map(|(state, _)| state).map_err(SavedError::from)
-        };
-        let head = head_beside(position.offset, &position.metadata);
-        Some(head.and_then(|head| head.map(restore).transpose()))
-    }
-
-    /// Begins to restore a partition of which so many entries were saved.
-    #[must_use]
-    pub fn restoration(&self, count: usize) -> Restoration {
-        self.pipeline.restoration(count, rand::random())
-    }
-
-    /// The partition all of whose entries were taken, and those of them that are of no use any more.
-    pub fn restored(&self, restoration: Restoration, head: &[u8]) -> Result<(Partition, Vec<Vec<u8>>), SnapshotError> {
-        self.pipeline.restored(restoration, head)
-    }
-
-    /// Decides a record that was decided before, for what it leaves in the partition and nothing else: its outputs are
-    /// committed, and it is counted.
-    pub fn replay(&mut self, partition: &mut Partition, origin: &Origin, incoming: &Incoming<'_>) {
-        let record = Record { origin, timestamp: incoming.timestamp, payload: incoming.payload };
-        self.pipeline.decide_keyed(partition, 0, (&record, incoming.key), &mut self.muted);
-        let BatchOutcome { detected, rejected, sent, .. } = &self.muted;
-        if detected.alerts.len() + rejected.len() + sent.len() >= MUTED_MAX {
-            self.muted.clear();
-        }
-    }
-
-    /// How many partitions a source was known to have at the start, if this is not one of them: those who count its
-    /// matches would wait for what nobody told them of.
-    #[must_use]
-    pub fn is_surplus(&self, partition: &PartitionId) -> Option<i32> {
-        let known = self.meeting.sources.get(&*partition.topic).copied().unwrap_or(i32::MAX);
-        (self.pipeline.part() == Part::Routing && partition.number >= known).then_some(known)
-    }
-
-    /// Owns a partition from `position` on. It is saved at `save_at`, or with its first commit if it never was.
-    pub fn add(&mut self, position: Position, restored: Restored, (now, save_at): (Instant, Instant)) {
-        let Position { partition: id, offset, .. } = position;
-        let topic = self.topics.iter().position(|(name, _)| *name == id.topic).unwrap_or_else(|| {
-            self.topics.push((Arc::clone(&id.topic), Dispositions::default()));
-            self.topics.len() - 1
-        });
-        let origin = Origin { topic: Arc::clone(&id.topic), partition: id.number, offset };
-        let Restored { state, saved: until, stale } = restored;
-        let kept = || Kept { keys: self.keys(&id.topic), until, save_at, stale };
-        let kept = (!stands_beside_offset(self.pipeline.part())).then(kept);
-        self.owned.retain(|owned| owned.id != id);
-        let (next, touched, halted) = (offset, false, false);
-        let told = Told::nothing(now);
-        self.owned.push(Owned { id, origin, state, next, touched, halted, topic, kept, told });
-    }
-
-    /// The partitions that are due to be saved: all that never were, because an offset without a head says that nothing
-    /// is known; all whose saving costs next to nothing; and of those whose time it is, or that have changed much or moved
-    /// far, the one that has waited longest.
-    #[must_use]
-    pub fn due(&self, now: Instant) -> Vec<PartitionId> {
-        let kept = || self.owned.iter().filter_map(|owned| Some((owned, owned.kept.as_ref()?)));
-        let is_due = |(owned, kept): &(&Owned, &Kept)| {
-            let news = owned.news(kept);
-            news.records > 0 && (news.is_much() || now >= kept.save_at)
-        };
-        let longest = kept().filter(is_due).min_by_key(|(_, kept)| kept.save_at).map(|(owned, _)| &owned.id);
-        let saved_now = |(owned, kept): &(&Owned, &Kept)| {
-            kept.until.is_none() || owned.news(kept).is_cheap() || Some(&owned.id) == longest
-        };
-        kept().filter(saved_now).map(|(owned, _)| owned.id.clone()).collect()
-    }
-
-    /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,
-    /// so that both are committed together.
-    pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
-        let Some(owned) = self.owned.iter_mut().find(|owned| owned.id == *partition) else { return };
-        let Some(kept) = &mut owned.kept else { return };
-        kept.save_at = save_at;
-        let records = owned.save(&self.pipeline, self.format);
-        if records.is_empty() {
-            return;
-        }
-        for (record, partition) in records {
-            ledger.add(record, partition, now);
-        }
-        ledger.decided([owned.position(&self.pipeline, self.format)]);
-    }
-
-    /// Enters into the ledger how far a partition is decided.
-    pub fn commit(&mut self, partition: &PartitionId, ledger: &mut Ledger) {
-        let owned = self.owned.iter_mut().find(|owned| owned.id == *partition);
-        ledger.decided(owned.map(|owned| owned.position(&self.pipeline, self.format)));
-    }
-
     /// The rules in force; those that partitions which are being restored were read under may be older.
     #[must_use]
     pub const fn rules(&self) -> &Arc<RuleSet> {
         self.pipeline.rules()
-    }
-
-    /// Decides no more records of these partitions: their next owner will.
-    pub fn halt(&mut self, partitions: &[PartitionId]) {
-        for owned in self.owned.iter_mut().filter(|owned| partitions.contains(&owned.id)) {
-            owned.halted = true;
-        }
-    }
-
-    /// Drops partitions and their windows.
-    pub fn remove(&mut self, partitions: &[PartitionId]) {
-        let (gone, kept) =
-            std::mem::take(&mut self.owned).into_iter().partition(|owned| partitions.contains(&owned.id));
-        self.owned = kept;
-        let gone: Vec<_> = gone;
-        if gone.iter().map(|owned| owned.state.groups()).sum::<usize>() >= GROUPS_AT_ONCE {
-            // Group by group a million takes seconds, for which the other partitions need not wait. Without another
-            // thread they do.
-            drop(thread::Builder::new().name("forgets".to_owned()).spawn(move || drop(gone)));
-        }
-    }
-
-    /// The partitions owned.
-    pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
-        self.owned.iter().map(|owned| &owned.id)
     }
 
     /// Decides a record. One of a partition that is not owned, or no longer, is left for its owner; one that is decided
@@ -296,7 +150,11 @@ impl Batch {
             self.matches.push((Output::routed(partition, sent.message, recorded), index));
         }
         self.causes.resize(self.outcome.detected.alerts.len(), (recorded, index));
-        self.topics[owned.topic].1[disposition as usize] += 1;
+        // Marks come as long as routers live; as records they would hide that no event does.
+        let is_mark = incoming.key.is_none() && self.pipeline.part() == Part::Windows;
+        if !is_mark || disposition != Disposition::Accepted {
+            self.topics[owned.topic].1[disposition as usize] += 1;
+        }
         owned.next = incoming.offset + 1;
         owned.touched = true;
         self.records += 1;
@@ -380,7 +238,7 @@ impl Batch {
     /// Enters into the ledger how far the sources are, where that is news, each with its offset. `left` knows how much of
     /// a partition is left to read from an offset on.
     pub fn mark(&mut self, ledger: &mut Ledger, now: Instant, mut left: impl FnMut(&PartitionId, i64) -> Option<i64>) {
-        self.mark_at = Some(now + MARK_INTERVAL);
+        let mut count = 0;
         for owned in self.owned.iter_mut().filter(|owned| !owned.halted) {
             let left = left(&owned.id, owned.next);
             let marks = owned.told.marks(&owned.id, (owned.state.stream_time(), left), &self.meeting, now);
@@ -389,24 +247,10 @@ impl Batch {
             }
             for mark in marks {
                 ledger.add(mark, owned.id.clone(), now);
+                count += 1;
             }
         }
-    }
-
-    /// What each partition holds now; `left` knows how much of it is left to read from an offset on.
-    pub fn states(
-        &self,
-        mut left: impl FnMut(&PartitionId, i64) -> Option<i64>,
-    ) -> impl Iterator<Item = (&PartitionId, PartitionState)> {
-        self.owned.iter().map(move |owned| {
-            let state = PartitionState {
-                groups: owned.state.groups(),
-                state_bytes: owned.state.state_bytes(),
-                lag_records: left(&owned.id, owned.next),
-                stream_time: owned.state.stream_time(),
-            };
-            (&owned.id, state)
-        })
+        self.mark_at = Some(now + MARK_INTERVAL.max(MARK_PACE * count));
     }
 
     fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
