@@ -14,6 +14,9 @@ use super::error;
 /// How long a question about offsets may take; a stop waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
+/// The same about the ends of logs, which is asked for a warning's sake.
+const BOUNDS_MAX: Duration = Duration::from_secs(1);
+
 /// Looks up where each partition begins, in the order given. Costs three to five round trips, once an assignment.
 pub(super) fn positions<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
@@ -39,8 +42,11 @@ fn look_up<C: ConsumerContext>(
     let new: Vec<_> = partitions.iter().filter(|id| offset_of(&committed, id).is_none()).cloned().collect();
     let begun = if new.is_empty() { TopicPartitionList::new() } else { starts(consumer, &new, start)? };
     // A broker takes the two ends of a log as times: -2 and -1, as the client numbers these offsets.
-    let firsts = consumer.offsets_for_times(list(partitions, |_| Offset::Beginning)?, ANSWER_MAX)?;
-    let ends = consumer.offsets_for_times(list(partitions, |_| Offset::End)?, ANSWER_MAX)?;
+    // One leader that does not answer keeps the others' answers back: then nothing is known, and nothing is said.
+    let [firsts, ends] = [Offset::Beginning, Offset::End].map(|end| {
+        let found = list(partitions, |_| end).and_then(|list| consumer.offsets_for_times(list, BOUNDS_MAX));
+        found.unwrap_or_default()
+    });
     let mut positions = Vec::with_capacity(partitions.len());
     for id in partitions {
         let known = offset_of(&committed, id);

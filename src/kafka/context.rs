@@ -115,7 +115,11 @@ impl ClientContext for MemberContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.inbox.report(error::code(&error), reason);
+        let code = error::code(&error);
+        // That a partition ends is an answer to who polls.
+        if code != Code::PartitionEOF {
+            self.inbox.report(code, reason);
+        }
     }
 }
 

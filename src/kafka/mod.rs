@@ -15,6 +15,7 @@ mod lookback;
 pub mod matches_topic;
 pub mod preflight;
 mod producer;
+mod reading;
 mod stable_end;
 pub mod state_topic;
 pub mod tail;

@@ -1,6 +1,5 @@
 //! A worker's transport over Kafka: one group member and one writer.
 
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use super::client;
 use super::context::{MemberContext, answer};
 use super::lookback::Reader;
 use super::producer::Writer;
+use super::reading::Reading;
 
 /// Bytes of records handed over before the caller can look at anything else.
 const POLL_BYTES_MAX: usize = 8 << 20;
@@ -41,9 +41,7 @@ pub struct KafkaTransport {
     reader: Reader,
     /// The partitions that the worker was told to give back and has not; the group waits for it.
     unanswered: Option<Vec<PartitionId>>,
-    begun: Vec<PartitionId>,
-    /// Where the ends of partitions were when reading came there.
-    ends: HashMap<PartitionId, i64>,
+    reading: Reading,
     paused: bool,
     /// Threads that look up offsets.
     questions: Vec<JoinHandle<()>>,
@@ -52,7 +50,7 @@ pub struct KafkaTransport {
 impl fmt::Debug for KafkaTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaTransport")
-            .field("begun", &self.begun)
+            .field("reading", &self.reading)
             .field("writer", &self.writer)
             .finish_non_exhaustive()
     }
@@ -71,8 +69,7 @@ impl KafkaTransport {
             expelled: false,
             writer,
             unanswered: None,
-            begun: Vec::new(),
-            ends: HashMap::new(),
+            reading: Reading::default(),
             paused: false,
             questions: Vec::new(),
         })
@@ -95,11 +92,9 @@ impl KafkaTransport {
         begin::list(partitions, |_| Offset::Invalid).expect("an invalid offset can be written into a list")
     }
 
-    /// The client says of which number a partition is, and not of which topic.
     fn came_to_the_end(&mut self, number: i32) {
-        let of_number = self.begun.iter().filter(|id| id.number == number);
-        let ends: Vec<_> = of_number.filter_map(|id| Some((id.clone(), self.end(id)?))).collect();
-        self.ends.extend(ends);
+        let Self { reading, consumer, .. } = self;
+        reading.came_to_the_end(number, |id| end_offset(consumer, id));
     }
 
     fn disturbed(&self, what: String) {
@@ -119,8 +114,7 @@ impl KafkaTransport {
         };
         self.expelled = true;
         self.unanswered = None;
-        self.begun.clear();
-        self.ends.clear();
+        self.reading.clear();
         Some(Event::Expelled(Breakage { fenced, why: reason }))
     }
 }
@@ -158,23 +152,29 @@ impl Transport for KafkaTransport {
         let records_max = if self.expelled { 0 } else { records_max };
         self.writer.take(if records_max == 0 { wait } else { Duration::ZERO }, events);
         let mut wait = if events.len() > known { Duration::ZERO } else { wait };
-        let mut bytes = 0;
+        let (mut bytes, mut failed) = (0, None);
         for _ in 0..records_max {
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     bytes += message.payload_len();
+                    self.reading.record(message.partition());
                     each(incoming(&message));
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => self.came_to_the_end(number),
-                Some(Err(error)) => events.extend(self.failed(&error)),
+                Some(Err(error)) => failed = self.failed(&error),
                 None => break,
             }
-            if bytes >= POLL_BYTES_MAX {
+            if bytes >= POLL_BYTES_MAX || failed.is_some() {
                 break;
             }
             wait = Duration::ZERO;
         }
         self.consumer.context().inbox.take(events);
+        // What came before it is of no more use, so it comes last.
+        events.extend(failed);
+        if self.expelled {
+            return;
+        }
         for event in &events[known..] {
             match event {
                 // Known, and that is all the group waits for; reading begins one by one, when the worker is ready.
@@ -219,15 +219,12 @@ impl Transport for KafkaTransport {
         self.consumer.incremental_assign(&list).map_err(passing)?;
         // The client remembers that a partition was paused when it was taken from it.
         self.pause_or_resume(&list);
-        self.begun.extend_from_slice(partitions);
-        self.ends.remove(&position.partition);
+        self.reading.add(position);
         Ok(())
     }
 
     fn halt(&mut self, partitions: &[PartitionId]) {
-        let (halted, begun) = std::mem::take(&mut self.begun).into_iter().partition(|id| partitions.contains(id));
-        self.begun = begun;
-        let halted: Vec<_> = halted;
+        let halted = self.reading.remove(partitions);
         if !halted.is_empty()
             && let Err(error) = self.consumer.incremental_unassign(&Self::list(&halted))
         {
@@ -236,7 +233,7 @@ impl Transport for KafkaTransport {
     }
 
     fn release(&mut self, partitions: &[PartitionId]) {
-        self.begun.retain(|id| !partitions.contains(id));
+        self.reading.remove(partitions);
         self.answer(false, &Self::list(partitions));
     }
 
@@ -244,13 +241,15 @@ impl Transport for KafkaTransport {
         self.consumer.context().leave();
         self.consumer = Arc::new(member(&self.settings, self.worker)?);
         self.expelled = false;
+        self.unanswered = None;
+        self.reading.clear();
         Ok(())
     }
 
     fn pause(&mut self, paused: bool) {
         self.paused = paused;
-        self.ends.clear();
-        self.pause_or_resume(&Self::list(&self.begun));
+        self.reading.forget_ends();
+        self.pause_or_resume(&Self::list(&self.reading.partitions()));
     }
 
     fn send(&mut self, ticket: Ticket, outgoing: &Outgoing<'_>) -> Result<(), Undelivered> {
@@ -275,30 +274,12 @@ impl Transport for KafkaTransport {
     }
 
     fn end(&self, partition: &PartitionId) -> Option<i64> {
-        let topic = CString::new(&*partition.topic).ok()?;
-        let client = self.consumer.client().native_ptr();
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client lives as long as `self`, the name is terminated and lives through the call, and both
-        // results are written before it returns. It reads what the last fetch said and asks nobody.
-        let answer = unsafe {
-            bindings::rd_kafka_get_watermark_offsets(
-                client,
-                topic.as_ptr(),
-                partition.number,
-                &raw mut low,
-                &raw mut high,
-            )
-        };
-        (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+        self.reading.has_heard(partition).then(|| end_offset(&self.consumer, partition)).flatten()
     }
 
     fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64> {
-        let end = self.end(partition)?;
-        let left = (end - next).max(0);
-        let is_alone = self.begun.iter().filter(|id| id.number == partition.number).count() == 1;
-        // Of two partitions with one number, either has come to its end: a transaction ends in one offset that nobody reads.
-        let is_at_end = self.ends.get(partition) == Some(&end) && (is_alone || left <= 1);
-        Some(if is_at_end { 0 } else { left })
+        let end = end_offset(&self.consumer, partition)?;
+        self.reading.left(partition, next, end)
     }
 
     fn leave(mut self) {
@@ -313,6 +294,19 @@ impl Transport for KafkaTransport {
             let _ = thread.join();
         }
     }
+}
+
+/// The offset after the last record of a partition, whether it can be read or not, as the client last heard.
+fn end_offset(consumer: &BaseConsumer<MemberContext>, partition: &PartitionId) -> Option<i64> {
+    let topic = CString::new(&*partition.topic).ok()?;
+    let client = consumer.client().native_ptr();
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: the client lives as long as `consumer`, the name is terminated and lives through the call, and both
+    // results are written before it returns. It reads what the last fetch said and asks nobody.
+    let answer = unsafe {
+        bindings::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition.number, &raw mut low, &raw mut high)
+    };
+    (answer == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
 }
 
 /// The client's list of offsets, and of what stands beside them.

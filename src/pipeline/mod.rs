@@ -183,6 +183,12 @@ impl Pipeline {
         delta
     }
 
+    /// What is known of a partition apart from its groups: all there is on the first side of a route.
+    #[must_use]
+    pub fn head(&self, partition: &Partition, format: Format) -> Vec<u8> {
+        self.side.with_times(partition.state.head(format), &partition.times)
+    }
+
     /// Begins to restore what a store of `count` entries holds, for [`Self::restored`].
     #[must_use]
     pub fn restoration(&self, count: usize, hash_seed: [u64; 4]) -> Restoration {
@@ -197,7 +203,7 @@ impl Pipeline {
         Ok((Partition { state, times }, unused))
     }
 
-    /// Both at once.
+    /// A partition that goes on as a store of entries tells, all at once: see [`Self::restored`].
     pub fn restore_from<'a>(
         &self,
         entries: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
@@ -359,6 +365,12 @@ impl Partition {
     #[must_use]
     pub fn state_bytes(&self) -> usize {
         self.state.bytes()
+    }
+
+    /// Those of its groups, without what their table keeps free.
+    #[must_use]
+    pub const fn groups_bytes(&self) -> usize {
+        self.state.groups_bytes()
     }
 
     /// What is held weighs towards `limits.state_bytes`; the same wherever and however often it was restored.

@@ -5,10 +5,13 @@
 //! here: both are the worker's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::output::{Destination, Output};
 use super::transport::{PartitionId, Position, Ticket};
+
+/// How long the size that a topic refused is held against others: they may be compressed better, and the limit be raised.
+const REFUSED_MAX: Duration = Duration::from_mins(10);
 
 /// Outputs and offsets on their way into a transaction, and those of the one that is being committed.
 #[derive(Debug, Default)]
@@ -25,8 +28,8 @@ pub struct Ledger {
     alone: BTreeSet<Ticket>,
     /// The one of them that is with the transport.
     alone_under_way: Option<Ticket>,
-    /// How many bytes a topic was found to refuse of an output alone: later ones are made smaller beforehand.
-    refused: BTreeMap<Destination, usize>,
+    /// How many bytes a topic was found to refuse of an output alone, and when: others are made smaller beforehand.
+    refused: BTreeMap<Destination, (usize, Instant)>,
     /// How many outputs are with the transport.
     under_way: usize,
     /// Since when the oldest alert waits that no commit has taken.
@@ -66,7 +69,11 @@ struct Commit {
 
 impl Ledger {
     /// Takes in an output that a record of `partition` caused.
-    pub fn add(&mut self, output: Output, partition: PartitionId, now: Instant) {
+    pub fn add(&mut self, mut output: Output, partition: PartitionId, now: Instant) {
+        let refused = self.refused.get(&output.destination()).filter(|(_, at)| now - *at < REFUSED_MAX);
+        if let Some((bytes, _)) = refused {
+            shrink_below(&mut output, *bytes);
+        }
         let ticket = self.next;
         self.next = Ticket(ticket.0 + 1);
         match output.destination() {
@@ -108,15 +115,6 @@ impl Ledger {
             self.waiting.remove(&ticket);
         }
         let held = self.held.get_mut(&ticket)?;
-        if let Some(refused) = self.refused.get(&held.output.destination()) {
-            let bytes_before = held.output.bytes();
-            let mut bytes = bytes_before;
-            // What says that something was cut takes bytes, too.
-            while bytes >= *refused && held.output.shrink() && held.output.bytes() < bytes {
-                bytes = held.output.bytes();
-            }
-            self.held_bytes = self.held_bytes + held.output.bytes() - bytes_before;
-        }
         held.stage = Stage::UnderWay;
         self.under_way += 1;
         Some((ticket, &held.output))
@@ -151,18 +149,23 @@ impl Ledger {
     }
 
     /// An output was too large for its topic: with the next transaction it goes alone, because a topic's limit holds
-    /// for a batch of records together; if it was alone already, smaller. False if it cannot be made smaller.
+    /// for a batch of records together; if it was alone already, smaller, as all go that are as large. False if it cannot
+    /// be made smaller.
     #[must_use]
-    pub fn too_large(&mut self, ticket: Ticket) -> bool {
+    pub fn too_large(&mut self, ticket: Ticket, now: Instant) -> bool {
         let Some(held) = self.held.get_mut(&ticket) else { return true };
         if !std::mem::replace(&mut held.alone, true) {
             return true;
         }
-        let bytes_before = held.output.bytes();
-        let refused = self.refused.entry(held.output.destination()).or_insert(bytes_before);
-        *refused = bytes_before.min(*refused);
+        let (destination, bytes) = (held.output.destination(), held.output.bytes());
         let shrunk = held.output.shrink();
-        self.held_bytes = self.held_bytes + held.output.bytes() - bytes_before;
+        self.held_bytes = self.held_bytes + held.output.bytes() - bytes;
+        self.refused.insert(destination, (bytes, now));
+        for held in self.held.values_mut().filter(|held| held.output.destination() == destination) {
+            let before = held.output.bytes();
+            shrink_below(&mut held.output, bytes);
+            self.held_bytes = self.held_bytes + held.output.bytes() - before;
+        }
         shrunk
     }
 
@@ -299,6 +302,14 @@ impl Ledger {
             }
             stays
         });
+    }
+}
+
+/// Makes an output smaller than so many bytes, as far as that can be. What says that something was cut takes bytes, too.
+fn shrink_below(output: &mut Output, bytes_max: usize) {
+    let mut bytes = output.bytes();
+    while bytes >= bytes_max && output.shrink() && output.bytes() < bytes {
+        bytes = output.bytes();
     }
 }
 

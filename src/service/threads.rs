@@ -22,6 +22,12 @@ use super::route::Post;
 use super::transport::Transport;
 use super::worker::Worker;
 
+/// Drops something large on a thread of its own: group by group a million takes seconds, for which nobody need wait. Without
+/// a thread it is dropped here.
+pub(super) fn drop_aside(large: impl Send + 'static) {
+    drop(thread::Builder::new().name("forgets".to_owned()).spawn(move || drop(large)));
+}
+
 /// What every worker works with.
 #[derive(Clone, Debug)]
 pub struct Workplace {

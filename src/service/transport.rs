@@ -241,11 +241,12 @@ pub trait Transport {
     /// [`Event::Broken`] follows. The first one comes by itself.
     fn renew(&mut self);
 
-    /// The offset after the last record of a partition, whether it can be read or not, as last heard.
+    /// The offset after the last record of a partition, whether it can be read or not, as last heard; none before its end
+    /// was seen since it was begun.
     fn end(&self, partition: &PartitionId) -> Option<i64>;
 
-    /// How many offsets of a partition are left to read from `next` on, as last heard; costs no round trip. None are once
-    /// its end was seen, though transactions end in offsets that nobody reads.
+    /// How many offsets of a partition are left to read from `next` on, as last heard; costs no round trip. Zero once its
+    /// end was seen, though transactions end in offsets that nobody reads; none before anything was heard of it.
     fn left(&mut self, partition: &PartitionId, next: i64) -> Option<i64>;
 
     /// Leaves the group at once. What has not been committed will be read again by the next owner.

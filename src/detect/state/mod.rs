@@ -92,7 +92,13 @@ impl PartitionState {
         self.groups.len()
     }
 
-    /// Bytes that the groups hold, counted from the capacities of their parts and of the table that they stand in.
+    /// Bytes that the groups hold, counted from the capacities of their parts.
+    #[must_use]
+    pub const fn groups_bytes(&self) -> usize {
+        self.size.bytes
+    }
+
+    /// The same with the table that they stand in.
     #[must_use]
     pub fn bytes(&self) -> usize {
         // The table (hashbrown's) fills at most seven of eight places, and has a byte of its own for each.

@@ -28,6 +28,9 @@ use super::route::{MARK_INTERVAL, MARK_PACE, Meeting};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId};
 
+/// Groups that are dropped without delay: some milliseconds of work.
+pub(super) const GROUPS_AT_ONCE: usize = 10_000;
+
 /// A partition that is restored, or new.
 #[derive(Debug)]
 pub struct Restored {
@@ -183,13 +186,13 @@ impl Batch {
             self.pipeline = next;
         }
         let places = self.places.load_full();
-        if !Arc::ptr_eq(&places, self.pipeline.places()) {
+        if !Arc::ptr_eq(&places, self.pipeline.places()) && self.pipeline.part() == Part::Whole {
             // What was decided under the old tables must not be decided again under the new.
             for owned in &mut self.owned {
                 self.saves.extend(owned.save(&self.pipeline, self.format));
             }
-            self.pipeline.set_places(places);
         }
+        self.pipeline.set_places(places);
     }
 
     /// Counts the batch, and enters what it led to into the ledger: outputs first, then the offsets that depend on

@@ -1,7 +1,6 @@
 //! The partitions that a batch decides records of: how they come, what of them is saved, and how they go.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use crate::detect::Origin;
@@ -12,16 +11,14 @@ use crate::service::ledger::Ledger;
 use crate::service::owned::{Kept, Owned, stands_beside_offset};
 use crate::service::route::Told;
 use crate::service::saved::{Keys, SavedError, head_beside};
+use crate::service::threads::drop_aside;
 use crate::service::transport::{Incoming, PartitionId, Position};
 use crate::telemetry::{Dispositions, PartitionState};
 
-use super::{Batch, Restored};
+use super::{Batch, GROUPS_AT_ONCE, Restored};
 
 /// Alerts and rejections that nobody looks at, kept until there are so many: clearing has its price, too.
 const MUTED_MAX: usize = 100;
-
-/// Groups that are dropped without delay: some milliseconds of work.
-const GROUPS_AT_ONCE: usize = 10_000;
 
 impl Batch {
     /// A partition of which nothing is known. The seed is random, because subjects are chosen by attackers.
@@ -117,6 +114,13 @@ impl Batch {
         kept().filter(saved_now).map(|(owned, _)| owned.id.clone()).collect()
     }
 
+    /// The partitions that never were saved: an offset without a head says that nothing is known.
+    #[must_use]
+    pub fn never_saved(&self) -> Vec<PartitionId> {
+        let is_new = |owned: &&Owned| owned.kept.as_ref().is_some_and(|kept| kept.until.is_none());
+        self.owned.iter().filter(is_new).map(|owned| owned.id.clone()).collect()
+    }
+
     /// Enters into the ledger what brings the saved state of a partition up to date, if there is news, and its offset,
     /// so that both are committed together.
     pub fn save(&mut self, partition: &PartitionId, ledger: &mut Ledger, now: Instant, save_at: Instant) {
@@ -134,8 +138,8 @@ impl Batch {
     }
 
     /// Enters into the ledger how far a partition is decided.
-    pub fn commit(&mut self, partition: &PartitionId, ledger: &mut Ledger) {
-        let owned = self.owned.iter_mut().find(|owned| owned.id == *partition);
+    pub fn commit(&self, partition: &PartitionId, ledger: &mut Ledger) {
+        let owned = self.owned.iter().find(|owned| owned.id == *partition);
         ledger.decided(owned.map(|owned| owned.position(&self.pipeline, self.format)));
     }
 
@@ -163,9 +167,7 @@ impl Batch {
         self.owned = kept;
         let gone: Vec<_> = gone;
         if gone.iter().map(|owned| owned.state.groups()).sum::<usize>() >= GROUPS_AT_ONCE {
-            // Group by group a million takes seconds, for which the other partitions need not wait. Without another
-            // thread they do.
-            drop(thread::Builder::new().name("forgets".to_owned()).spawn(move || drop(gone)));
+            drop_aside(gone);
         }
     }
 

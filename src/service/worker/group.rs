@@ -18,6 +18,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const SAVE_MAX: Duration = Duration::from_secs(4);
 /// Between being expelled and joining again.
 pub(super) const REJOIN_WAIT: Duration = Duration::from_secs(1);
+/// How long a log must be found to end before the group's offset: longer than transactions usually take.
+const SHORT_MAX: Duration = Duration::from_mins(1);
 /// So many looks in a row, a second apart, must find a log too short: a new leader may not know all of it at first.
 const LOOKS_MAX: u32 = 5;
 /// Between two attempts to begin partitions.
@@ -73,11 +75,13 @@ struct Arrival {
     not_before: Instant,
     /// The question under which its beginning is being looked up.
     asked: Option<u64>,
+    /// Since when its log has been found to end before the group's offset.
+    short_since: Option<Instant>,
 }
 
 impl Arrivals {
     fn add(&mut self, partitions: impl IntoIterator<Item = PartitionId>, now: Instant) {
-        let arrival = |partition| Arrival { partition, since: now, not_before: now, asked: None };
+        let arrival = |partition| Arrival { partition, since: now, not_before: now, asked: None, short_since: None };
         self.waiting.extend(partitions.into_iter().map(arrival));
     }
 
@@ -117,6 +121,19 @@ impl Arrivals {
             partitions.push(arrival.partition.clone());
         }
         Some((self.question, partitions))
+    }
+
+    /// A partition is looked up again, later.
+    fn again(&mut self, partition: &PartitionId, not_before: Instant) {
+        for arrival in self.waiting.iter_mut().filter(|arrival| arrival.partition == *partition) {
+            (arrival.asked, arrival.not_before) = (None, not_before);
+        }
+    }
+
+    /// For how long a partition's log has been found to end before the group's offset, now that it is.
+    fn short_for(&mut self, partition: &PartitionId, now: Instant) -> Duration {
+        let arrival = self.waiting.iter_mut().find(|arrival| arrival.partition == *partition);
+        arrival.map_or(Duration::ZERO, |arrival| now - *arrival.short_since.get_or_insert(now))
     }
 
     /// All that wait are looked up again, later: what was asked before may say less than is known by then.
@@ -197,7 +214,10 @@ impl<T: Transport> Worker<T> {
     pub(super) fn found(&mut self, question: u64, starts: Vec<StartPosition>) -> Result<(), Failure> {
         let now = self.transport.now();
         for mut start in starts {
-            self.look_at_log(&mut start);
+            if self.arrivals.since(&start.position.partition, question).is_none() || !self.look_at_log(&mut start, now)
+            {
+                continue;
+            }
             let partition = &start.position.partition;
             if let Some(known) = self.batch.is_surplus(partition) {
                 let problem =
@@ -205,30 +225,34 @@ impl<T: Transport> Worker<T> {
                 let hint = "start all instances again: what else is to be done, they say then";
                 return Err(Failure::surroundings("kafka.topics", problem).hint(hint));
             }
-            if self.arrivals.since(&start.position.partition, question).is_some() {
-                self.restores.add(question, start, now);
-            }
+            self.restores.add(question, start, now);
         }
         Ok(())
     }
 
-    /// A log may have lost what nobody has read yet, and may be another one than the group's offset is of.
-    fn look_at_log(&self, start: &mut StartPosition) {
+    /// A log may have lost what nobody has read yet, and may be another one than the group's offset is of. False if that
+    /// is to be seen: a transaction that is not over hides the end of a log, and a leader that was replaced does not know it.
+    fn look_at_log(&mut self, start: &mut StartPosition, now: Instant) -> bool {
         let (Position { partition, offset, .. }, log) = (&start.position, &start.log);
-        if !start.committed {
-            return;
-        }
-        if *offset < log.start {
-            warn!(worker = self.number, %partition, offset, first = log.start, records = log.start - offset,
-                "kafka.topics: records were deleted before they were read; keep them for longer");
-        }
-        if *offset > log.end {
+        if start.committed && *offset > log.end {
+            if self.arrivals.short_for(partition, now) < SHORT_MAX {
+                self.arrivals.again(partition, now + BEGIN_RETRY);
+                return false;
+            }
             warn!(worker = self.number, %partition, offset, end = log.end,
-                "kafka.topics: the topic was made anew, or has lost records that were read already; it is read from its \
-                 beginning, and its windows begin empty");
+                "the topic was made anew, or has lost records that were read already; it is read from its beginning, and its \
+                 windows begin empty");
             start.position = Position::new(partition.clone(), log.start);
             start.committed = false;
+            return true;
         }
+        // An empty log may have ended in what ends a transaction.
+        let is_marker = log.is_empty() && log.start - offset == 1;
+        if start.committed && *offset < log.start && !is_marker {
+            warn!(worker = self.number, %partition, offset, first = log.start, records = log.start - offset,
+                "records were deleted before they were read; keep them for longer");
+        }
+        true
     }
 
     /// A partition whose log ends before what was read of it is looked up again: else what comes would pass for read.

@@ -14,9 +14,10 @@ use crate::detect::Origin;
 use crate::detect::rule::RuleSet;
 use crate::detect::state::Restoration;
 use crate::pipeline::Partition;
-use crate::service::batch::Restored;
+use crate::service::batch::{GROUPS_AT_ONCE, Restored};
 use crate::service::failure::Failure;
 use crate::service::saved::{Keys, Saved, SavedError};
+use crate::service::threads::drop_aside;
 use crate::service::transport::{Hindrance, LookBack, PartitionId, StartPosition, Stretch, Transport};
 use crate::telemetry::ReadBack;
 
@@ -67,6 +68,19 @@ struct Groups {
     offset: i64,
 }
 
+impl Step {
+    fn drop_aside(self) {
+        let entries = match &self {
+            Self::State { saved, .. } => saved.entries.len(),
+            Self::Groups(groups) => groups.saved.entries.len(),
+            Self::Records { restored, .. } => restored.state.groups(),
+        };
+        if entries >= GROUPS_AT_ONCE {
+            drop_aside(self);
+        }
+    }
+}
+
 impl Groups {
     fn go_on(&mut self) -> LookBack {
         let Self { saved, restoration, done, problem, .. } = self;
@@ -95,13 +109,15 @@ impl Restores {
 
     pub(super) fn remove(&mut self, partitions: &[PartitionId]) {
         self.queue.retain(|job| !partitions.contains(job.partition()));
-        if self.active.as_ref().is_some_and(|(job, _)| partitions.contains(job.partition())) {
-            self.active = None;
+        if let Some((_, step)) = self.active.take_if(|(job, _)| partitions.contains(job.partition())) {
+            step.drop_aside();
         }
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        if let Some((_, step)) = std::mem::take(self).active {
+            step.drop_aside();
+        }
     }
 
     /// True if the next step need not wait for anything.
@@ -116,9 +132,10 @@ impl<T: Transport> Worker<T> {
         self.restores.busy = false;
         let is_old = |rules: &Arc<RuleSet>| !Arc::ptr_eq(rules, self.batch.rules());
         if self.restores.rules.as_ref().is_some_and(is_old)
-            && let Some((job, _)) = self.restores.active.take()
+            && let Some((job, step)) = self.restores.active.take()
         {
             // What was restored so far was restored for other rules.
+            step.drop_aside();
             self.restores.queue.push_front(job);
         }
         if self.restores.active.is_none() {

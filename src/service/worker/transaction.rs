@@ -161,7 +161,8 @@ impl<T: Transport> Worker<T> {
             return Ok(());
         }
         if self.ledger.may_commit() {
-            for partition in self.batch.due(now) {
+            let is_stopping = matches!(self.phase, Phase::Stopping { .. });
+            for partition in if is_stopping { self.batch.never_saved() } else { self.batch.due(now) } {
                 self.batch.save(&partition, &mut self.ledger, now, now + self.save_interval);
             }
             self.hand_over()?;
@@ -255,7 +256,7 @@ impl<T: Transport> Worker<T> {
 
     fn too_large(&mut self, ticket: Ticket, why: &str) -> Result<(), Failure> {
         self.trouble.renew = true;
-        let can_be_smaller = self.ledger.too_large(ticket);
+        let can_be_smaller = self.ledger.too_large(ticket, self.transport.now());
         let Some(output) = self.ledger.output(ticket) else { return Ok(()) };
         let (setting, noun, bytes) = (output.destination().setting(), output.destination().noun(), output.bytes());
         if can_be_smaller {

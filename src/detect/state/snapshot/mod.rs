@@ -152,7 +152,9 @@ impl PartitionState {
         })
     }
 
-    fn head(&self, format: Format) -> Vec<u8> {
+    /// What belongs to no group: all there is where nothing is grouped.
+    #[must_use]
+    pub fn head(&self, format: Format) -> Vec<u8> {
         Kind::Head.seal(format, &[], |writer| {
             writer.time(self.stream_time);
             writer.uint(self.arrivals);
