@@ -156,7 +156,10 @@ impl<T: Transport> Worker<T> {
                     self.arrivals.assigned = false;
                     self.drop_partitions(&partitions);
                 }
-                // Leaving the group answers for the rest.
+                Some(Rebalance::Revoked(partitions)) if matches!(self.phase, Phase::Stopping { .. }) => {
+                    self.given_up.extend(partitions);
+                }
+                // Nothing is begun any more.
                 Some(_) if matches!(self.phase, Phase::Stopping { .. }) => {}
                 Some(Rebalance::Revoked(partitions)) => {
                     self.batch.halt(&partitions);
@@ -183,6 +186,7 @@ impl<T: Transport> Worker<T> {
         }
         warn!(worker = self.number, %why, "the group has another member of our name; joining again");
         self.rejoin_at = Some(now + REJOIN_WAIT);
+        (self.is_handing_over, self.given_up) = (false, Vec::new());
         self.rebalances.clear();
         if matches!(self.phase, Phase::Releasing { .. }) {
             self.phase = Phase::Running;
@@ -333,7 +337,10 @@ impl<T: Transport> Worker<T> {
         if self.stop.load(Ordering::Relaxed) && !matches!(self.phase, Phase::Stopping { .. }) {
             self.pause(true);
             self.restores.clear();
-            self.phase = Phase::Stopping { deadline: now + STOP_MAX, only_saves: false };
+            let stopping = Phase::Stopping { deadline: now + STOP_MAX, only_saves: false };
+            if let Phase::Releasing { partitions, .. } = std::mem::replace(&mut self.phase, stopping) {
+                self.given_up = partitions;
+            }
         }
         match std::mem::replace(&mut self.phase, Phase::Running) {
             Phase::Running => Ok(Progress::Continue),
@@ -345,9 +352,19 @@ impl<T: Transport> Worker<T> {
                 let all: Vec<_> = self.batch.partitions().cloned().collect();
                 self.save(&all);
                 self.phase = Phase::Stopping { deadline: now + SAVE_MAX, only_saves: true };
-                Ok(if self.ledger.is_settled() { Progress::Done } else { Progress::Continue })
+                Ok(Progress::Continue)
             }
-            Phase::Stopping { .. } if self.ledger.is_settled() => Ok(Progress::Done),
+            Phase::Stopping { deadline, only_saves } if self.ledger.is_settled() => {
+                if !self.given_up.is_empty() {
+                    let given_up = std::mem::take(&mut self.given_up);
+                    self.drop_partitions(&given_up);
+                }
+                if !self.is_handing_over || now >= deadline {
+                    return Ok(Progress::Done);
+                }
+                self.phase = Phase::Stopping { deadline, only_saves };
+                Ok(Progress::Continue)
+            }
             Phase::Stopping { deadline, only_saves } if now < deadline => {
                 self.phase = Phase::Stopping { deadline, only_saves };
                 Ok(Progress::Continue)

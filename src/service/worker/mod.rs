@@ -23,7 +23,7 @@ use crate::http::Views;
 use super::batch::Batch;
 use super::failure::Failure;
 use super::ledger::Ledger;
-use super::transport::{Event, Transport};
+use super::transport::{Event, PartitionId, Transport};
 
 use group::{Arrivals, Phase, Rebalance};
 use observe::Reminder;
@@ -55,6 +55,11 @@ pub struct Worker<T> {
     ledger: Ledger,
     stage: Stage,
     phase: Phase,
+    /// True from when the group wanted partitions back until it has placed them: a member that leaves meanwhile, and has a
+    /// name, is expected back, and until then nobody is given what it gave up.
+    is_handing_over: bool,
+    /// What a worker that stops has to give back before it leaves.
+    given_up: Vec<PartitionId>,
     /// When the group is to be joined again, after it expelled us.
     rejoin_at: Option<Instant>,
     rebalances: VecDeque<Rebalance>,
@@ -94,6 +99,8 @@ impl<T: Transport> Worker<T> {
             ledger: Ledger::default(),
             stage: Stage::Preparing,
             phase: Phase::Running,
+            is_handing_over: false,
+            given_up: Vec::new(),
             rejoin_at: None,
             rebalances: VecDeque::new(),
             arrivals: Arrivals::default(),
@@ -184,9 +191,18 @@ impl<T: Transport> Worker<T> {
 
     fn take_event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Assigned(partitions) => self.rebalances.push_back(Rebalance::Assigned(partitions)),
-            Event::Revoked(partitions) => self.rebalances.push_back(Rebalance::Revoked(partitions)),
-            Event::Lost(partitions) => self.rebalances.push_back(Rebalance::Lost(partitions)),
+            Event::Assigned(partitions) => {
+                self.is_handing_over = false;
+                self.rebalances.push_back(Rebalance::Assigned(partitions));
+            }
+            Event::Revoked(partitions) => {
+                self.is_handing_over = true;
+                self.rebalances.push_back(Rebalance::Revoked(partitions));
+            }
+            Event::Lost(partitions) => {
+                self.is_handing_over = false;
+                self.rebalances.push_back(Rebalance::Lost(partitions));
+            }
             Event::Expelled(breakage) => self.expelled(&breakage)?,
             Event::Found(question, starts) => self.found(question, starts)?,
             Event::NotFound(_, why) => self.not_begun(None, why)?,

@@ -6,6 +6,7 @@ use super::MOMENT;
 use super::world::{BAD, Call, GOOD, Stage, partition};
 use crate::service::Failure;
 use crate::service::transport::{Breakage, Event, Hindrance};
+use crate::service::worker::Progress;
 use crate::service::worker::group::REJOIN_WAIT;
 use crate::service::worker::transaction::COMMIT_INTERVAL;
 
@@ -65,6 +66,41 @@ fn lost_partitions_are_dropped_at_once_with_what_they_caused() {
     stage.event(Event::Aborted("asked to".to_owned()));
     assert!(stage.run_for(COMMIT_INTERVAL * 2).is_ok());
     assert_eq!(stage.calls(), [Call::Send(1), Call::Commit(vec![(1, 1)])], "of partition 0 nothing is sent again");
+}
+
+/// A member with a name is expected back: what it was to give back would be nobody's until then.
+#[test]
+fn a_worker_that_stops_in_the_middle_of_a_rebalance_sees_it_through() {
+    for stops_first in [true, false] {
+        let mut stage = Stage::owning(&[0, 1]);
+        stage.world().answers_commits = true;
+        stage.record(0, 0, BAD);
+        stage.steps(1);
+        if stops_first {
+            stage.ask_to_stop();
+            stage.steps(1);
+        }
+        stage.event(Event::Revoked(vec![partition(0)]));
+        stage.steps(1);
+        stage.ask_to_stop();
+        assert_eq!(stage.run_for(MOMENT), Ok(Progress::Continue));
+        let calls = stage.calls();
+        let released = calls.iter().position(|call| *call == Call::Release(vec![0])).expect("given back");
+        let committed = calls.iter().position(|call| matches!(call, Call::Commit(_))).expect("committed");
+        assert!(committed < released, "{calls:?}");
+        stage.event(Event::Assigned(Vec::new()));
+        assert_eq!(stage.run_for(MOMENT), Ok(Progress::Done));
+    }
+}
+
+#[test]
+fn a_worker_that_stops_waits_for_a_rebalance_no_longer_than_for_its_saves() {
+    let mut stage = Stage::owning(&[0]);
+    stage.world().answers_commits = true;
+    stage.event(Event::Revoked(vec![partition(0)]));
+    stage.ask_to_stop();
+    assert_eq!(stage.run_for(Duration::from_secs(3)), Ok(Progress::Continue));
+    assert_eq!(stage.run_for(Duration::from_secs(2)), Ok(Progress::Done));
 }
 
 /// Another member has the name: what is under way ends, and the group is joined again a little later.
