@@ -119,6 +119,8 @@ fn of_window(document: &Document, window: &Window, context: &Context<'_>) -> Vec
     let is_alias = |name: &str| window.aliases.iter().any(|alias| alias.name == name);
     let groups = window.group_by.iter().filter(|name| !is_alias(&name.value));
     let mut faults: Vec<Fault> = groups.filter_map(|name| unknown_field(&name.value, name.at)).collect();
+    let aliased = window.aliases.iter().flat_map(|alias| &alias.fields);
+    faults.extend(aliased.filter_map(|(_, field)| unknown_field(&field.value, field.at)));
     let counted = window.logic.iter().flat_map(Logic::fields);
     faults.extend(counted.filter_map(|name| unknown_field(name, window.condition_at)));
     faults.extend(threshold(window, context));
