@@ -181,6 +181,26 @@ fn slips_in_aliases_are_found() {
 }
 
 #[test]
+fn conditions_that_no_count_can_satisfy_are_warned_of() {
+    let folder = Folder::new();
+    for (condition, is_reachable) in [
+        ("lt: 1", false),
+        ("lt: 2", true),
+        ("lte: 0", false),
+        ("lte: 1", true),
+        ("eq: 2.5", false),
+        ("eq: 2", true),
+        ("eq: 0", false),
+    ] {
+        let rules = super::fixture::RULES.replace("{gte: 3}", &format!("{{{condition}}}"));
+        folder.write("a.yml", rules);
+        let found = codes(&folder.run(&["check", "--format", "json", "a.yml"]).expect_code(0));
+        assert_eq!(found.is_empty(), is_reachable, "{condition}: {found:?}");
+        assert!(found.iter().all(|code| code == "unreachable-rule"), "{condition}: {found:?}");
+    }
+}
+
+#[test]
 fn lists_come_from_the_configuration() {
     let folder = Folder::new();
     let rules = super::fixture::RULES.replace("event.outcome: failure", "'event.outcome|expand': '%bad_outcomes%'");
