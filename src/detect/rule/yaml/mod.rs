@@ -58,6 +58,7 @@ pub(crate) enum Data {
 
 /// A string, and how to find its characters in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a text has a text, and where it stands")]
 pub(crate) struct Text {
     pub(crate) text: String,
     /// Where in its spot the text begins, if its characters stand there as they are: 0 for a plain scalar, 1 behind a
