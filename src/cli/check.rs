@@ -32,8 +32,12 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
-    let texts = RuleTexts::read(&arguments.paths)?;
-    let (mut problems, rules) = match texts.compile(&rules::options(&arguments.paths, &config)?) {
+    let (paths, missing) = readable(&arguments.paths);
+    if let Some(first) = missing.first().filter(|_| paths.is_empty()) {
+        return Err(Failure::unavailable(first));
+    }
+    let texts = RuleTexts::read(&paths)?;
+    let (mut problems, rules) = match texts.compile(&rules::options(&paths, &config)?) {
         Ok(compiled) => (compiled.warnings, Some(compiled.rules)),
         Err(problems) => (problems, None),
     };
@@ -48,7 +52,20 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for sentence in rules.iter().flat_map(|rules| split_groups::sentences(&config, rules)) {
         say(format_args!("{sentence}"));
     }
-    conclude(&problems, &texts, &suites, rules.map(|rules| rules.rules.len()))
+    let concluded = conclude(&problems, &texts, &suites, rules.map(|rules| rules.rules.len()));
+    if missing.is_empty() { concluded } else { Err(Failure::unavailable(missing.join("\n"))) }
+}
+
+/// The paths that are there, and what is said of the others: they are no reason to keep quiet about these.
+fn readable(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for path in paths {
+        match std::fs::metadata(path) {
+            Ok(_) => found.push(path.clone()),
+            Err(error) => missing.push(format!("{} cannot be read: {error}", path.display())),
+        }
+    }
+    (found, missing)
 }
 
 /// Adds the problems of test files. Those of a rule file that several name are said once.

@@ -4,6 +4,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use super::Format;
 use crate::detect::rule::{Problem, Severity, Source};
@@ -21,8 +22,29 @@ pub fn render(problems: &[Problem], sources: &[Source<'_>], format: Format) -> S
             let renderer = Renderer::styled();
             problems.iter().map(|problem| text(problem, sources, &renderer) + "\n").collect()
         }
-        Format::Json => serde_json::to_string_pretty(problems).expect("problems are plain data") + "\n",
+        Format::Json => {
+            let located = |problem| Located { problem, source: line(problem, sources) };
+            let problems: Vec<_> = problems.iter().map(located).collect();
+            serde_json::to_string_pretty(&problems).expect("problems are plain data") + "\n"
+        }
     }
+}
+
+/// A problem with the line that it stands in, for programs.
+#[derive(Serialize)]
+struct Located<'p> {
+    #[serde(flatten)]
+    problem: &'p Problem,
+    source: String,
+}
+
+/// The line of a problem's file that it stands in.
+fn line(problem: &Problem, sources: &[Source<'_>]) -> String {
+    let source = sources.iter().find(|source| source.path == problem.file);
+    // YAML also ends a line at a lone carriage return.
+    let text = source.map(|source| source.text.replace("\r\n", "\n")).unwrap_or_default();
+    let line = text.split(['\n', '\r']).nth(problem.line.saturating_sub(1)).unwrap_or_default();
+    line.strip_prefix('\u{feff}').unwrap_or(line).to_owned()
 }
 
 /// The place and what is wrong, then the source, then the hint.
@@ -31,11 +53,7 @@ fn text(problem: &Problem, sources: &[Source<'_>], renderer: &Renderer) -> Strin
         Severity::Error => (Level::ERROR, AnsiColor::BrightRed),
         Severity::Warning => (Level::WARNING, AnsiColor::Yellow),
     };
-    let source = sources.iter().find(|source| source.path == problem.file);
-    // YAML also ends a line at a lone carriage return.
-    let text = source.map(|source| source.text.replace("\r\n", "\n")).unwrap_or_default();
-    let line = text.split(['\n', '\r']).nth(problem.line.saturating_sub(1)).unwrap_or_default();
-    let (line, span) = around(line.strip_prefix('\u{feff}').unwrap_or(line), problem.column - 1, problem.width);
+    let (line, span) = around(&line(problem, sources), problem.column - 1, problem.width);
     let snippet = Snippet::source(line).line_start(problem.line).annotation(AnnotationKind::Primary.span(span));
     let hint = Level::HELP.with_name("hint").message(&problem.hint);
     let group = Group::with_level(level).element(snippet).element(hint);

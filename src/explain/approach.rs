@@ -85,7 +85,8 @@ impl Terms<'_> {
         let over = if rule.timespan == Span::ZERO { String::new() } else { format!(" over {}", rule.timespan) };
         let names = &self.rules.keyspaces[rule.keyspace];
         let by = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
-        let condition = rule.condition.as_ref().map(|condition| format!(", {}", needs(&condition.bounds)));
+        let bounded = rule.condition.as_ref().filter(|condition| condition.bounds.bounds().next().is_some());
+        let condition = bounded.map(|condition| format!(", {}", needs(&condition.bounds)));
         format!("{}{fields}{over}{by}{}", rule.header.kind, condition.unwrap_or_default())
     }
 

@@ -187,7 +187,7 @@ impl Explainer {
         let mut inner: Vec<Inner> = Vec::new();
         for observation in seen {
             let is_asked = observation.rule == self.question.rule;
-            if is_asked && !self.is_of_group(observation.group.as_ref()) {
+            if is_asked && !self.is_of_group(observation.group.as_ref(), arrival.map(|(_, values)| values)) {
                 continue;
             }
             match observation.fate {
@@ -199,9 +199,14 @@ impl Explainer {
         self.outcome.clear();
     }
 
-    fn is_of_group(&self, group: Option<&Group>) -> bool {
+    /// Of a match without a group the event tells, as far as it has the fields that were asked about.
+    fn is_of_group(&self, group: Option<&Group>, values: Option<&[Value<'_>]>) -> bool {
         let only = &self.question.only.0;
-        only.is_empty() || group.is_some_and(|group| only.iter().all(|pair| group.0.contains(pair)))
+        match group {
+            _ if only.is_empty() => true,
+            Some(group) => only.iter().all(|pair| group.0.contains(pair)),
+            None => values.is_some_and(|values| self.concerns(values)),
+        }
     }
 
     fn exclude(&mut self, observation: &Observation, values: Option<&[Value<'_>]>) {

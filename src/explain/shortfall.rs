@@ -8,6 +8,13 @@ pub(super) const NEARLY: f64 = 1e-9;
 /// A bound that is missed by nothing, as `< 8` is by 8, is farther than one that holds.
 const MISSED_MIN: f64 = 1e-6;
 
+/// Up to here a distance is told as it is; farther ones share what is left below 1, the nearer still before the farther.
+const PLAIN_MAX: f64 = 0.9;
+
+fn eased(distance: f64) -> f64 {
+    if distance <= PLAIN_MAX { distance } else { 1.0 - (1.0 - PLAIN_MAX) * PLAIN_MAX / distance }
+}
+
 /// The greatest distance to a bound that does not hold, as a share of the bound.
 pub(super) fn shortfall(condition: &Condition, value: f64) -> f64 {
     if condition.holds(value) {
@@ -21,7 +28,7 @@ pub(super) fn shortfall(condition: &Condition, value: f64) -> f64 {
         only
     };
     let missed = condition.bounds().filter(|(word, bound)| !alone(word, *bound).holds(value));
-    let distances = missed.map(|(_, bound)| ((value - bound).abs() / bound.abs().max(1.0)).clamp(MISSED_MIN, 1.0));
+    let distances = missed.map(|(_, bound)| eased((value - bound).abs() / bound.abs().max(1.0)).max(MISSED_MIN));
     distances.fold(NEARLY, f64::max)
 }
 
@@ -61,6 +68,11 @@ mod tests {
         assert!(shortfall(&at_least, 7.0) < shortfall(&at_least, 6.0));
         assert!(shortfall(&at_least, 8.0) < shortfall(&at_least, 7.999));
         assert!((shortfall(&at_least, 6.0) - 0.25).abs() < 1e-12);
+        let below = Condition { lt: Some(3.0), ..Condition::default() };
+        for far in [4.0, 5.9, 6.0, 9.0, 100.0, 1e9] {
+            assert!(shortfall(&below, far) < shortfall(&below, far + 1.0), "{far}");
+            assert!(shortfall(&below, far + 1.0) < 1.0, "{far}");
+        }
         let between = Condition { gt: Some(2.0), lt: Some(4.0), ..Condition::default() };
         assert!((shortfall(&between, 5.0) - 0.25).abs() < 1e-12);
         assert_eq!(of_condition(6.0, "events", &at_least), "6 of 8 events");

@@ -173,6 +173,7 @@ fn programs_read_problems_as_json() {
         "width": 1,
         "message": "rule \"brute_force\": timespan \"5\" has no unit",
         "hint": "write \"5m\" or \"300s\"",
+        "source": text.lines().nth(6),
     });
     assert_eq!(problem, expected);
 }

@@ -65,7 +65,7 @@ impl Coverage {
             }
             let row = self.rules.entry(place).or_default();
             row.file.clone_from(&rule.notes.file);
-            for ran in &result.ran {
+            for ran in result.ran.iter().filter(|ran| ran.verdict.is_pass()) {
                 let tally = &ran.verdict.rules[index];
                 row.firing += usize::from(tally.alerts > 0);
                 row.quiet += usize::from(is_quiet(rule, tally, ran.verdict.events));

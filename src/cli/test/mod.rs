@@ -117,6 +117,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Json => json::report(&results, coverage.as_ref()),
     };
     anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))?;
+    if let Some(wanted) = &arguments.run
+        && results.iter().all(|result| result.ran.is_empty() && !result.is_wrong())
+    {
+        return Err(Failure::wrong(format!("no test has \"{wanted}\" in its name")));
+    }
     conclude(&results, coverage.as_ref().filter(|_| arguments.require_coverage), arguments.format)
 }
 

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::rule_files;
 use crate::detect::rule::problem::Fault;
 use crate::detect::rule::reader::{Spanned, clip, near};
-use crate::detect::rule::{Code, Problem, RuleSet, Severity, Source};
+use crate::detect::rule::{Code, Options, Problem, RuleSet, Severity, Source, compile};
 use crate::ingest::geo::Places;
 use crate::rule_test::{self, Runner, TestFile};
 
@@ -70,6 +70,7 @@ impl Suite {
             }
         }
         if paths.len() < file.rule_files.len() {
+            self.problems.extend(without_rules(&file, config));
             return Ok(());
         }
         self.rule_texts = RuleTexts::of(rule_files::find(&paths)?)?;
@@ -77,13 +78,15 @@ impl Suite {
             Ok(compiled) => {
                 let rules = Arc::new(compiled.rules);
                 let mut runner = Runner::new(Arc::clone(&rules), &config.pipeline, places, &self.path);
-                self.problems.extend(file.check(&rules, &mut runner));
+                self.problems.extend(file.check_events(&mut runner));
+                self.problems.extend(file.check(&rules));
                 if self.errors().next().is_none() {
                     self.ready = Some(Ready { file, rules, runner });
                 }
             }
             Err(problems) => {
                 self.problems.extend(problems.into_iter().filter(|problem| problem.severity == Severity::Error));
+                self.problems.extend(without_rules(&file, config));
             }
         }
         Ok(())
@@ -100,6 +103,13 @@ impl Suite {
         sources.push(Source { path: &self.path, text: &self.text });
         sources
     }
+}
+
+/// What is wrong with the events of a test file whose rules are wrong themselves.
+fn without_rules(file: &TestFile, config: &Config) -> Vec<Problem> {
+    let Ok(none) = compile(&[], &Options::default()) else { return Vec::new() };
+    let mut runner = Runner::new(Arc::new(none.rules), &config.pipeline, &Arc::default(), &file.path);
+    file.check_events(&mut runner)
 }
 
 /// The rule file or folder that a test file names.

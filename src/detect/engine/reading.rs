@@ -40,7 +40,8 @@ impl<'o> Read<'o> {
             }
             Logic::GeoVelocity { place, .. } => {
                 let number = |slot| subject.value(slot).to_number();
-                let (latitude, longitude) = (number(place.latitude)?, number(place.longitude)?);
+                let within = |slot, most: f64| number(slot).filter(|degrees| degrees.abs() <= most);
+                let (latitude, longitude) = (within(place.latitude, 90.0)?, within(place.longitude, 180.0)?);
                 let accuracy_km = number(place.accuracy_km).unwrap_or_default().max(0.0);
                 return Some(Self { place: Place { latitude, longitude, accuracy_km }, ..Self::default() });
             }

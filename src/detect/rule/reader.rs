@@ -3,7 +3,7 @@
 //! Not the meaning of any key: that is the business of the module that asks for it.
 
 use crate::detect::rule::compiled::Level;
-use crate::detect::rule::problem::{Code, Fault, Problem, subject_rule};
+use crate::detect::rule::problem::{Code, Fault, Problem, Severity, subject_rule};
 use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
 use crate::detect::time::{Span, SpanError};
 
@@ -44,6 +44,16 @@ impl<'a> Reporter<'a> {
 
     pub(crate) fn report(&mut self, fault: Fault) {
         self.problems.push(fault.about(self.file, self.subject.as_deref()));
+    }
+
+    /// How many problems there are as yet.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// True if an error was reported after there were `count` problems.
+    pub(crate) fn has_error_since(&self, count: usize) -> bool {
+        self.problems[count..].iter().any(|problem| problem.severity == Severity::Error)
     }
 
     /// The value, or none after reporting why there is none.

@@ -112,6 +112,19 @@ fn less_than_a_second_counts_as_one() {
 }
 
 #[test]
+fn a_location_that_is_not_on_earth_is_none() {
+    let at = |at, latitude: f64, longitude: f64| located(at, longitude).with("source.geo.location.lat", latitude);
+    for (latitude, longitude) in [(90.0, 0.0), (-90.0, 0.0), (0.0, 180.0), (0.0, -180.0)] {
+        let events = [at(0, 0.0, 0.0), at(1, latitude, longitude)];
+        assert_eq!(alerts(&[hop(100.0, 1.0)], &events).len(), 1, "{latitude} {longitude}");
+    }
+    for (latitude, longitude) in [(90.001, 0.0), (-90.001, 0.0), (0.0, 180.001), (0.0, -180.001)] {
+        let events = [at(0, 0.0, 0.0), at(1, latitude, longitude)];
+        assert_eq!(alerts(&[hop(100.0, 1.0)], &events), [""; 0], "{latitude} {longitude}");
+    }
+}
+
+#[test]
 fn a_hop_over_the_antimeridian_is_short() {
     let events = [located(0, 179.5), located(1_800_000, -179.5)];
     // One degree is 111.195 km, in half an hour.

@@ -94,6 +94,112 @@ fn a_problem_of_a_rule_file_is_said_once_however_many_tests_name_it() {
     assert!(alone.stdout().contains("pack/a.yml:16:13"), "{}", alone.stdout());
 }
 
+/// The codes of problems, in their order.
+fn codes(finished: &crate::support::process::Finished) -> Vec<String> {
+    let problems: Vec<Value> = serde_json::from_str(finished.stdout()).expect("a JSON list");
+    problems.iter().map(|problem| problem["code"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn an_error_hides_no_warning_about_what_is_sound() {
+    let folder = Folder::new();
+    let sound = super::fixture::RULES.replace(", jwt.sub|exists: true", "").replace("tags: [attack.t1110.001]\n", "");
+    folder.write("pack/a.yml", &sound);
+    let broken = "name: b\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c09\ndetection: {s: {a|startwith: x}, condition: s}\n";
+    folder.write("pack/b.yml", broken);
+    let found = codes(&folder.run(&["check", "--format", "json", "pack"]).expect_code(1));
+    assert_eq!(found, ["optional-group", "level-without-tags", "unknown-modifier"]);
+    // What stands on the error is left alone until it is out of the way.
+    folder.write("pack/a.yml", sound.replace("event.action: login", "event.action|equal: login"));
+    let found = codes(&folder.run(&["check", "--format", "json", "pack"]).expect_code(1));
+    assert_eq!(found, ["unknown-modifier", "level-without-tags", "unknown-modifier"]);
+    // A detection that a misspelt reference means need not alert.
+    let levelled = sound.replacen("condition: selection\n", "condition: selection\nlevel: low\n", 1);
+    folder.write("pack/a.yml", levelled.replace("[failed_login]", "[failed_logn]"));
+    let found = codes(&folder.run(&["check", "--format", "json", "pack/a.yml"]).expect_code(1));
+    assert_eq!(found, ["unknown-rule"]);
+}
+
+#[test]
+fn broken_rules_hide_no_bad_event_of_a_test() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    let tests = "tests:\n  - {name: a, events: [{at: 0s}], alerts: [{rule: nobody}]}\n";
+    for (rules, expected) in [("a.yml", "timespan-without-unit"), ("b.yml", "unknown-file")] {
+        folder.write("a_test.yml", format!("rule_files: [{rules}]\n{tests}"));
+        let found = codes(&folder.run(&["check", "--format", "json", "a_test.yml"]).expect_code(1));
+        assert!(found.iter().any(|code| code == expected), "{found:?}");
+        assert!(found.iter().any(|code| code == "bad-event"), "{found:?}");
+        assert_eq!(found.len(), 2, "what follows from the rules waits for them: {found:?}");
+    }
+}
+
+/// A rule whose only selection but one is what the condition says of it.
+fn detection(condition: &str) -> String {
+    format!(
+        "name: d\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c09\ndetection:\n  sel: {{a: 1}}\n  condition: {condition}\n"
+    )
+}
+
+#[test]
+fn every_unknown_selection_is_found_where_it_stands() {
+    let folder = Folder::new();
+    for (condition, places) in [
+        (">\n    sel and\n    selec\n", vec![(7, 5)]),
+        ("|\n    sel and\n    selec or 1 of them\n", vec![(7, 5)]),
+        ("sel and\n    selec", vec![(6, 5)]),
+        ("\"sel and\n    (not selec)\"", vec![(6, 10)]),
+        ("\"sel \\u0061nd selec\"", vec![(5, 28)]),
+        ("sel and selec and (sele or not 1 of se_*)", vec![(5, 22), (5, 33), (5, 50)]),
+    ] {
+        folder.write("a.yml", detection(condition));
+        let finished = folder.run(&["check", "--format", "json", "a.yml"]).expect_code(1);
+        let problems: Vec<Value> = serde_json::from_str(finished.stdout()).expect("a JSON list");
+        let place = |problem: &Value| (problem["line"].as_u64().unwrap_or(0), problem["column"].as_u64().unwrap_or(0));
+        assert_eq!(problems.iter().map(place).collect::<Vec<_>>(), places, "{condition}");
+        assert!(problems.iter().all(|problem| problem["code"] == "unknown-selection"), "{}", finished.stdout());
+    }
+}
+
+#[test]
+fn slips_in_aliases_are_found() {
+    let folder = Folder::new();
+    let check = |group: &str, aliases: &str, code: i32| {
+        let aliased = format!("group-by: [{group}]\n  aliases: {aliases}\n");
+        folder.write("a.yml", super::fixture::RULES.replace("group-by: [jwt.sub]\n", &aliased));
+        folder.run(&["check", "a.yml"]).expect_code(code).stdout().to_owned()
+    };
+    assert_eq!(check("person", "{person: {failed_login: jwt.sub}}", 0), "");
+    let unknown = check("person", "{person: {failed_login: jwt.subjct}}", 0);
+    assert!(unknown.contains("a.yml:16:36: warning: "), "{unknown}");
+    assert!(unknown.contains("no field \"jwt.subjct\"") && unknown.contains("did you mean \"jwt.sub\"?"), "{unknown}");
+    let optional = check("person", "{person: {failed_login: source.ip}}", 0);
+    assert!(optional.contains("can be without source.ip"), "{optional}");
+    let unused = check("person", "{persn: {failed_login: jwt.sub}}", 1);
+    assert!(unused.contains("the alias \"persn\" is not in group-by"), "{unused}");
+    assert!(unused.contains("did you mean \"person\"?"), "{unused}");
+}
+
+#[test]
+fn conditions_that_no_count_can_satisfy_are_warned_of() {
+    let folder = Folder::new();
+    for (condition, is_reachable) in [
+        ("lt: 1", false),
+        ("lt: 2", true),
+        ("lte: 0", false),
+        ("lte: 1", true),
+        ("eq: 2.5", false),
+        ("eq: 2", true),
+        ("eq: 0", false),
+    ] {
+        let rules = super::fixture::RULES.replace("{gte: 3}", &format!("{{{condition}}}"));
+        folder.write("a.yml", rules);
+        let found = codes(&folder.run(&["check", "--format", "json", "a.yml"]).expect_code(0));
+        assert_eq!(found.is_empty(), is_reachable, "{condition}: {found:?}");
+        assert!(found.iter().all(|code| code == "unreachable-rule"), "{condition}: {found:?}");
+    }
+}
+
 #[test]
 fn lists_come_from_the_configuration() {
     let folder = Folder::new();
@@ -124,6 +230,11 @@ fn what_is_not_there_is_no_finding() {
     let folder = Folder::new();
     let missing = folder.run(&["check", "rules.yml", "nowhere.yml"]).expect_code(3);
     assert!(missing.stderr().contains("nowhere.yml cannot be read"), "{}", missing.stderr());
+    // The others are checked all the same.
+    folder.write("a.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
+    let beside = folder.run(&["check", "nowhere.yml", "a.yml"]).expect_code(3);
+    assert!(beside.stdout().contains("timespan-without-unit"), "{}", beside.stdout());
+    folder.run(&["check", "nowhere.yml"]).expect_code(3);
     folder.write("empty/notes.md", "");
     let empty = folder.run(&["check", "empty"]).expect_code(2);
     assert!(empty.stderr().contains("no rule files"), "{}", empty.stderr());

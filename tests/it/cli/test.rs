@@ -206,6 +206,8 @@ fn tests_can_be_chosen_by_name() {
     folder.write("it_test.yml", text);
     folder.run(&["test", "it_test.yml"]).expect_code(1);
     folder.run(&["test", "--run", "it", "it_test.yml"]).expect_code(0);
+    let none = folder.run(&["test", "--run", "nobody", "it_test.yml"]).expect_code(2);
+    assert!(none.stderr().contains("no test has \"nobody\" in its name"), "{}", none.stderr());
 }
 
 #[test]
@@ -246,6 +248,11 @@ fn coverage_asks_for_a_test_of_either_kind() {
     folder.run(&["test", "--coverage", "."]).expect_code(0);
     tests("event.action: login, event.outcome: failure, jwt.sub: ann");
     folder.run(&["test", "--require-coverage", "."]).expect_code(0);
+    // A test that fails says nothing of either kind.
+    folder.write("it_test.yml", one_test(THREE, ""));
+    let failed = report(&folder, &["--coverage", "it_test.yml"], 1);
+    assert_eq!((&failed["coverage"][0]["firing"], &failed["coverage"][0]["quiet"]), (&json!(0), &json!(0)));
+    tests("event.action: login, event.outcome: failure, jwt.sub: ann");
     // A rule without any test is a gap as well, once its file is named.
     folder.write(
         "more.yml",

@@ -87,6 +87,44 @@ fn counts_and_sums() {
 }
 
 #[test]
+fn upper_bounds_that_are_missed_by_far() {
+    let falling: Vec<_> = [(0, 90), (400, 40), (800, 60)].map(|(at, v)| (at, "a", json!(v))).to_vec();
+    check(
+        "correlation: {type: value_avg, rules: [a], group-by: [jwt.sub], timespan: 5m, condition: {field: v, lt: 3}}",
+        &falling,
+        "mean of v is 40 (needs < 3) @400",
+    );
+}
+
+#[test]
+fn a_rule_without_bounds_asks_for_none() {
+    let text =
+        rules("anomaly: {type: new_value, rules: [a], group-by: [jwt.sub], timespan: 5m, condition: {field: v}}", "");
+    assert_eq!(explain(&text, &[]).asks, "new_value of v over 5m by jwt.sub");
+}
+
+#[test]
+fn a_question_about_part_of_a_group_tells_what_has_none() {
+    let text = rules(
+        "correlation: {type: event_count, rules: [a], group-by: [jwt.sub, w], timespan: 5m, condition: {gte: 2}}",
+        "",
+    );
+    let compiled = compile(&[Source { path: "r.yml", text: &text }], &Options::default()).expect("valid rules");
+    let rules = Arc::new(compiled.rules);
+    let only = Group(vec![("jwt.sub".to_owned(), "ann".to_owned())]);
+    let rule = rules.rules.iter().position(|rule| rule.header.name == "r").expect("it is there");
+    let mut explainer = Explainer::new(rules, &Settings::default(), Question { rule, only, alert: None });
+    for (offset, subject) in (0..).zip(["ann", "bob"]) {
+        let payload = json!({"@timestamp": 5, "event.action": "a", "jwt.sub": subject}).to_string();
+        let origin = Origin { topic: "t".into(), partition: 0, offset };
+        explainer.take(&Record { origin: &origin, timestamp: None, payload: Some(payload.as_bytes()) });
+    }
+    let excluded = explainer.finish().excluded;
+    let told: Vec<_> = excluded.iter().map(|one| (one.meaning(), one.detail.as_str(), one.count)).collect();
+    assert_eq!(told, [("have no group", "w", 1)]);
+}
+
+#[test]
 fn sequences_and_shares() {
     let events = [(0, "a", json!(1)), (10, "b", json!(1)), (20, "b", json!(1)), (900, "c", json!(1))];
     let over = "group-by: [jwt.sub], timespan: 5m";

@@ -53,8 +53,10 @@ pub(super) struct Place {
 /// Where a match happened, if it says so.
 pub(super) fn place(fields: &Fields) -> Option<Place> {
     Some(Place {
-        latitude: values::number(fields, "source.geo.location.lat")?,
-        longitude: values::number(fields, "source.geo.location.lon")?,
+        latitude: values::number(fields, "source.geo.location.lat")
+            .filter(|degrees| (-90.0..=90.0).contains(degrees))?,
+        longitude: values::number(fields, "source.geo.location.lon")
+            .filter(|degrees| (-180.0..=180.0).contains(degrees))?,
         accuracy_km: values::number(fields, "source.geo.accuracy_km").unwrap_or(0.0),
     })
 }

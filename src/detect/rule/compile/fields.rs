@@ -39,7 +39,7 @@ fn of_window<'d>(window: &'d Window, paths: &mut BTreeSet<&'d str>) {
     paths.extend(window.logic.iter().flat_map(Logic::fields).map(String::as_str));
     paths.extend(window.group_by.iter().map(|name| name.value.as_str()));
     let aliased = window.aliases.iter().flat_map(|alias| &alias.fields);
-    paths.extend(aliased.map(|(_, field)| field.as_str()));
+    paths.extend(aliased.map(|(_, field)| field.value.as_str()));
 }
 
 fn of_detection<'d>(detection: &'d Detection, paths: &mut BTreeSet<&'d str>) {

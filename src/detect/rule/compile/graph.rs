@@ -9,7 +9,7 @@ use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::Spot;
 
 /// Most correlations on top of each other.
-const DEPTH_MAX: u8 = 4;
+pub(super) const DEPTH_MAX: u8 = 4;
 /// Most rules under one: a match holds its labels in 32 bits.
 const INPUTS_MAX: usize = 32;
 
@@ -28,6 +28,8 @@ pub(super) struct Graph {
     pub(super) alerts: Vec<bool>,
     /// True if another rule refers to it.
     pub(super) referred: Vec<bool>,
+    /// True if a reference that leads nowhere was probably to it.
+    pub(super) meant: Vec<bool>,
 }
 
 /// A name, and the field that stands for it in the matches of each document.
@@ -43,6 +45,7 @@ impl Graph {
             depth: vec![0; count],
             alerts: vec![true; count],
             referred: vec![false; count],
+            meant: vec![false; count],
         };
         for (index, document) in documents.iter().enumerate() {
             match &document.body {
@@ -82,7 +85,12 @@ impl Graph {
         for reference in &window.references {
             match names.resolve(&reference.name) {
                 Ok(target) => self.inputs[index].push((reference.role, target)),
-                Err(fault) => report_any(fault, document, context),
+                Err(fault) => {
+                    if let Some(meant) = names.meant(&reference.name) {
+                        self.meant[meant] = true;
+                    }
+                    report_any(fault, document, context);
+                }
             }
         }
         for alias in &window.aliases {
@@ -94,7 +102,7 @@ impl Graph {
                             format!("the alias {} names \"{}\", which is not among the rules", alias.name, rule.value);
                         context.report(document, Fault::new(Code::UnknownRule, rule.at, message));
                     }
-                    Ok(target) => fields.push((target, field.clone())),
+                    Ok(target) => fields.push((target, field.value.clone())),
                     Err(fault) => report_any(fault, document, context),
                 }
             }

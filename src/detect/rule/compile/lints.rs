@@ -119,6 +119,8 @@ fn of_window(document: &Document, window: &Window, context: &Context<'_>) -> Vec
     let is_alias = |name: &str| window.aliases.iter().any(|alias| alias.name == name);
     let groups = window.group_by.iter().filter(|name| !is_alias(&name.value));
     let mut faults: Vec<Fault> = groups.filter_map(|name| unknown_field(&name.value, name.at)).collect();
+    let aliased = window.aliases.iter().flat_map(|alias| &alias.fields);
+    faults.extend(aliased.filter_map(|(_, field)| unknown_field(&field.value, field.at)));
     let counted = window.logic.iter().flat_map(Logic::fields);
     faults.extend(counted.filter_map(|name| unknown_field(name, window.condition_at)));
     faults.extend(threshold(window, context));
@@ -169,6 +171,28 @@ fn threshold(window: &Window, context: &Context<'_>) -> Option<Fault> {
     Some(fault.hint("raise the limit, or lower the threshold"))
 }
 
+/// Why no number that the logic can observe is as low as the condition wants it, or why none equals what it names.
+fn never_so_low(logic: &Logic<String>) -> Option<String> {
+    let condition = logic.condition();
+    let (least, why) = match logic {
+        Logic::EventCount { .. } | Logic::ValueCount { .. } | Logic::Temporal { .. } => {
+            if let Some(number) = condition.eq.filter(|number| number.fract() != 0.0) {
+                return Some(format!("the condition asks for {number}, and a count is a whole number"));
+            }
+            (1.0, "the match that arrives is always counted")
+        }
+        Logic::Ratio { .. } => (0.0, "a share never is"),
+        Logic::GeoVelocity { .. } => (0.0, "a speed never is"),
+        _ => return None,
+    };
+    let most = [condition.lte, condition.eq].into_iter().flatten().find(|most| *most < least);
+    if let Some(most) = most {
+        return Some(format!("the condition asks for {most}, which is below {least}, and {why}"));
+    }
+    let most = condition.lt.filter(|most| *most <= least)?;
+    Some(format!("the condition is below {most}, and {why}"))
+}
+
 /// What no match can ever satisfy, however many there are.
 fn impossible(window: &Window, document: &Document) -> Option<Fault> {
     let logic = window.logic.as_ref()?;
@@ -176,6 +200,9 @@ fn impossible(window: &Window, document: &Document) -> Option<Fault> {
     let fault = |message: String| Fault::new(Code::UnreachableRule, window.condition_at, message);
     if !condition.is_satisfiable() {
         return Some(fault("no number satisfies the condition".to_owned()));
+    }
+    if let Some(message) = never_so_low(logic) {
+        return Some(fault(message));
     }
     let above = |most: f64| {
         let reached = [condition.gte, condition.eq].into_iter().flatten().find(|least| *least > most);

@@ -15,11 +15,12 @@ mod version;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::compiled::RuleSet;
 use super::document::{self, Document};
 use super::problem::{Fault, Problem, Severity};
+use super::yaml::Spot;
 use crate::detect::limits::Limits;
 use crate::detect::matcher::LogSource;
 use crate::detect::time::Span;
@@ -60,9 +61,9 @@ pub struct Compiled {
 /// Compiles files into one rule set.
 ///
 /// The set does not depend on the order of the files. Fails with every problem, warnings included, in order of file
-/// and place, if there is any error; warnings that need the joined rules wait until there is none.
+/// and place, if there is any error. What may be wrong only because something else is, is not warned of.
 pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Vec<Problem>> {
-    let mut context = Context { sources, options, problems: Vec::new() };
+    let mut context = Context { sources, options, problems: Vec::new(), broken: HashSet::new() };
     let mut documents = Vec::new();
     let mut is_complete = true;
     for (file, source) in sources.iter().enumerate() {
@@ -70,6 +71,8 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
         documents.extend(read);
         is_complete &= all;
     }
+    let unsound = documents.iter().filter(|document| !document.is_sound);
+    context.broken = unsound.map(|document| (document.file, document.at)).collect();
     names::number(&mut documents, &mut context);
     lints::check(&documents, &mut context);
     let names = names::Names::new(&documents, is_complete, &mut context);
@@ -79,8 +82,11 @@ pub fn compile(sources: &[Source<'_>], options: &Options) -> Result<Compiled, Ve
         let detections = lower::detections(&documents, &graph, &mut table, &mut context);
         (table, detections)
     });
-    if let Some((table, detections)) = lowered.filter(|_| context.is_valid()) {
-        reach::check(&documents, &graph, &table, &detections, &mut context);
+    if let Some((table, detections)) = lowered {
+        reach::Reach::new(&documents, &graph, &table, &detections, is_complete, &context).check(&mut context);
+        if !context.is_valid() {
+            return Err(context.into_problems());
+        }
         let rules = assemble::rule_set(&context, &documents, &graph, table, &detections);
         return Ok(Compiled { rules, warnings: context.into_problems() });
     }
@@ -92,6 +98,8 @@ struct Context<'a> {
     sources: &'a [Source<'a>],
     options: &'a Options,
     problems: Vec<Problem>,
+    /// Where the documents stand that have an error: file and place.
+    broken: HashSet<(usize, Spot)>,
 }
 
 impl Context<'_> {
@@ -108,6 +116,9 @@ impl Context<'_> {
 
     fn report(&mut self, document: &Document, fault: Fault) {
         let file = self.sources[document.file].path;
+        if fault.code.severity() == Severity::Error {
+            self.broken.insert((document.file, document.at));
+        }
         self.problems.push(fault.in_rule(file, &document.header.name.value));
     }
 }

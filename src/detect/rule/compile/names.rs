@@ -135,12 +135,20 @@ impl<'d> Names<'d> {
         } else {
             format!("no rule has the name or id \"{}\"", clip(&reference.value))
         };
-        let nearest = near(&reference.value, self.by_name.keys().copied(), (reference.value.len() / 3).max(2));
-        let hint = match nearest {
+        let hint = match self.nearest(reference) {
             Some(name) => format!("did you mean \"{name}\"?"),
             None => "a rule goes by its name, else by its title in snake_case, or by its id".to_owned(),
         };
         Err(Some(Fault::new(Code::UnknownRule, reference.at, message).hint(hint)))
+    }
+
+    fn nearest(&self, reference: &Spanned<String>) -> Option<&'d str> {
+        near(&reference.value, self.by_name.keys().copied(), (reference.value.len() / 3).max(2))
+    }
+
+    /// The document that a reference to nothing probably means.
+    pub(super) fn meant(&self, reference: &Spanned<String>) -> Option<usize> {
+        self.by_name.get(self.nearest(reference)?).copied()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Traps that show once rules are joined: what nothing can reach, what nobody can group.
 //!
-//! Only asked of sets without errors, so that references lead somewhere and not in circles.
+//! Asked of sets with errors too, but only of what is sound in them: nothing is said that another error may explain.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Context;
-use super::graph::Graph;
+use super::graph::{DEPTH_MAX, Graph};
 use super::lower::{self, Lowered};
 use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::{Expr, Test};
@@ -13,45 +13,56 @@ use crate::detect::rule::document::{Body, Document, Filter, Spanned, Targets};
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::schema::{self, Meant};
 
-/// Warns of the traps in a set.
-pub(super) fn check(
-    documents: &[Document],
-    graph: &Graph,
-    fields: &FieldTable,
-    detections: &[Lowered],
-    context: &mut Context<'_>,
-) {
-    let exprs = detections.iter().map(|lowered| (lowered.document, &lowered.matched.expr)).collect();
-    let reach = Reach { documents, graph, fields, exprs };
-    for lowered in detections {
-        reach.unreachable(lowered, context);
-    }
-    for (index, document) in documents.iter().enumerate() {
-        if let Some(level) = &document.header.level
-            && document.header.tags.is_empty()
-            && graph.alerts[index]
-        {
-            let fault = Fault::new(Code::LevelWithoutTags, level.at, "the rule has a level, but no tags");
-            context.report(document, fault.hint("add the technique, as in \"tags: [attack.t1550.001]\""));
-        }
-        let group_by = match &document.body {
-            Some(Body::Window(window)) => &window.group_by,
-            Some(Body::Detection(_)) => &document.header.group_by,
-            Some(Body::Filter(_)) | None => continue,
-        };
-        for name in group_by {
-            reach.group(index, name, context);
-        }
-    }
-    reach.filters(context);
-}
-
-struct Reach<'a> {
+/// The traps of a set.
+pub(super) struct Reach<'a> {
     documents: &'a [Document],
     graph: &'a Graph,
     fields: &'a FieldTable,
+    detections: &'a [Lowered],
     /// By document.
     exprs: HashMap<usize, &'a Expr>,
+    /// True at the index of each document without an error, which no chain beyond the bounds stands on.
+    sound: Vec<bool>,
+    /// True if every document could be read, so that none is missing among those that refer to others.
+    is_complete: bool,
+}
+
+impl<'a> Reach<'a> {
+    pub(super) fn new(
+        documents: &'a [Document],
+        graph: &'a Graph,
+        fields: &'a FieldTable,
+        detections: &'a [Lowered],
+        is_complete: bool,
+        context: &Context<'_>,
+    ) -> Self {
+        let exprs = detections.iter().map(|lowered| (lowered.document, &lowered.matched.expr)).collect();
+        let is_sound = |(document, depth): (&Document, &u8)| {
+            *depth <= DEPTH_MAX && !context.broken.contains(&(document.file, document.at))
+        };
+        let sound = documents.iter().zip(&graph.depth).map(is_sound).collect();
+        let is_complete = is_complete && documents.iter().all(|document| document.body.is_some());
+        Self { documents, graph, fields, detections, exprs, sound, is_complete }
+    }
+
+    /// Warns of them.
+    pub(super) fn check(&self, context: &mut Context<'_>) {
+        for lowered in self.detections.iter().filter(|lowered| self.sound[lowered.document]) {
+            self.unreachable(lowered, context);
+        }
+        for (index, document) in self.documents.iter().enumerate().filter(|(index, _)| self.sound[*index]) {
+            self.tags(index, document, context);
+            let group_by = match &document.body {
+                Some(Body::Window(window)) => &window.group_by,
+                Some(Body::Detection(_)) => &document.header.group_by,
+                Some(Body::Filter(_)) | None => continue,
+            };
+            for name in group_by {
+                self.group(index, name, context);
+            }
+        }
+        self.filters(context);
+    }
 }
 
 impl Reach<'_> {
@@ -68,6 +79,17 @@ impl Reach<'_> {
             let at = detection.logsource.at.unwrap_or(document.at);
             let fault = Fault::new(Code::UnreachableRule, at, "no source declares events of this logsource");
             context.report(document, fault.hint("the native event declares product jwt and category audit"));
+        }
+    }
+
+    /// A level without tags. A detection that others may refer to, as far as can be told, need not alert.
+    fn tags(&self, index: usize, document: &Document, context: &mut Context<'_>) {
+        let is_sure = self.graph.alerts[index] && (self.is_complete || matches!(document.body, Some(Body::Window(_))));
+        if let Some(level) = document.header.level.as_ref().filter(|_| is_sure && !self.graph.meant[index])
+            && document.header.tags.is_empty()
+        {
+            let fault = Fault::new(Code::LevelWithoutTags, level.at, "the rule has a level, but no tags");
+            context.report(document, fault.hint("add the technique, as in \"tags: [attack.t1550.001]\""));
         }
     }
 
@@ -102,8 +124,11 @@ impl Reach<'_> {
         field.map_or(name, |(_, field)| field)
     }
 
-    /// True if every match of a document has the field.
+    /// True if every match of a document has the field, or may have it once the errors are out of the way.
     fn provides(&self, index: usize, path: &str) -> bool {
+        if !self.sound[index] || self.graph.filters[index].iter().any(|filter| !self.sound[*filter]) {
+            return true;
+        }
         match &self.documents[index].body {
             // A firing has the fields of its last match, and those of its group.
             Some(Body::Window(window)) => {
@@ -122,13 +147,16 @@ impl Reach<'_> {
     fn filters(&self, context: &mut Context<'_>) {
         for (index, document) in self.documents.iter().enumerate() {
             let Some(Body::Filter(Filter { targets: Targets::Any(at), .. })) = &document.body else { continue };
+            if !self.is_complete || !self.sound[index] {
+                continue;
+            }
             if self.graph.filters.iter().flatten().all(|filter| *filter != index) {
                 let fault = Fault::new(Code::FilterLogsource, *at, "no detection has the filter's logsource");
                 context.report(document, fault.hint("any means those that declare all that the filter declares"));
             }
         }
         for (index, filters) in self.graph.filters.iter().enumerate() {
-            for filter in filters {
+            for filter in filters.iter().filter(|filter| self.sound[**filter]) {
                 let document = &self.documents[*filter];
                 let Some(Body::Filter(body)) = &document.body else { continue };
                 if lower::applies(body, &self.documents[index]) {

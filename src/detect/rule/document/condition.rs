@@ -51,21 +51,22 @@ impl Condition {
 pub(super) fn read(node: &Node, selections: &[Selection], reporter: &mut Reporter<'_>) -> Option<Condition> {
     match &node.data {
         Data::List(items) if !items.is_empty() => {
-            let parsed: Vec<_> = items.iter().map(|item| reporter.check(parse(item, selections))).collect();
+            let parsed: Vec<_> = items.iter().map(|item| parse(item, selections, reporter)).collect();
             Some(Condition::Any(parsed.into_iter().collect::<Option<Vec<_>>>()?))
         }
-        _ => reporter.check(parse(node, selections)),
+        _ => parse(node, selections, reporter),
     }
 }
 
-fn parse(node: &Node, selections: &[Selection]) -> Result<Condition, Fault> {
-    let text = node.scalar_text().ok_or_else(|| wrong_type(node, "condition", "a text"))?;
-    let mut parser = Parser { node, selections, words: words(&text), next: 0, depth: 0 };
-    let condition = parser.any()?;
-    match parser.peek() {
-        None => Ok(condition),
-        Some(word) => Err(parser.fault(&format!("\"{}\" is not expected here", word.text))),
+fn parse(node: &Node, selections: &[Selection], reporter: &mut Reporter<'_>) -> Option<Condition> {
+    let text = reporter.check(node.scalar_text().ok_or_else(|| wrong_type(node, "condition", "a text")))?;
+    let mut parser = Parser { node, selections, words: words(&text), next: 0, depth: 0, unknown: Vec::new() };
+    let parsed = parser.whole();
+    let is_known = parser.unknown.is_empty();
+    for fault in parser.unknown {
+        reporter.report(fault);
     }
+    reporter.check(parsed).filter(|_| is_known)
 }
 
 /// A word or parenthesis, and the character at which it begins.
@@ -103,6 +104,8 @@ struct Parser<'a> {
     words: Vec<Word<'a>>,
     next: usize,
     depth: usize,
+    /// Names of nothing, each taken for a selection so that all of them are found.
+    unknown: Vec<Fault>,
 }
 
 impl<'a> Parser<'a> {
@@ -133,6 +136,14 @@ impl<'a> Parser<'a> {
                 fault.hint("selections are joined with \"and\", \"or\", \"not\" and ( )")
             }
             _ => fault,
+        }
+    }
+
+    fn whole(&mut self) -> Result<Condition, Fault> {
+        let condition = self.any()?;
+        match self.peek() {
+            None => Ok(condition),
+            Some(word) => Err(self.fault(&format!("\"{}\" is not expected here", word.text))),
         }
     }
 
@@ -187,9 +198,9 @@ impl<'a> Parser<'a> {
         if found.is_none() && text.starts_with(['&', '!', '=', '<', '>', '|']) {
             return Err(self.fault(&format!("\"{text}\" is not expected here")));
         }
-        let index = found.ok_or_else(|| self.unknown(text))?;
+        let condition = found.map_or_else(|| self.unknown(text), Condition::Selection);
         self.next += 1;
-        Ok(Condition::Selection(index))
+        Ok(condition)
     }
 
     fn quantified(&mut self, quantifier: &str) -> Result<Condition, Fault> {
@@ -211,16 +222,21 @@ impl<'a> Parser<'a> {
             .map(|(index, _)| Condition::Selection(index))
             .collect();
         if parts.is_empty() {
-            return Err(self.unknown(pattern));
+            let unknown = self.unknown(pattern);
+            self.next += 1;
+            return Ok(unknown);
         }
         self.next += 1;
         Ok(if every { Condition::All(parts) } else { Condition::Any(parts) })
     }
 
-    fn unknown(&self, name: &str) -> Fault {
+    /// Notes that nothing has the name, and stands for it.
+    fn unknown(&mut self, name: &str) -> Condition {
         let names = self.selections.iter().map(|selection| selection.name.as_str());
         let message = format!("condition: no selection is named \"{name}\"");
-        Fault::new(Code::UnknownSelection, self.spot(), message).hint(suggest(name, names))
+        let fault = Fault::new(Code::UnknownSelection, self.spot(), message).hint(suggest(name, names));
+        self.unknown.push(fault);
+        Condition::All(Vec::new())
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Document {
     pub(crate) header: Header,
     /// None if it could not be read; its name is known all the same, so that references to it are no second problem.
     pub(crate) body: Option<Body>,
+    /// False if there is an error in it.
+    pub(crate) is_sound: bool,
 }
 
 /// What kind of document it is.
@@ -73,6 +75,7 @@ pub(crate) fn read(file: usize, path: &str, text: &str, problems: &mut Vec<Probl
     let (nodes, faults) = yaml::load(text);
     let mut reporter = Reporter::new(path, problems);
     let mut complete = true;
+    let doubled: Vec<Spot> = faults.iter().map(|fault| fault.at).collect();
     for fault in faults {
         complete &= fault.code == Code::DuplicateKey;
         reporter.report(fault);
@@ -84,16 +87,23 @@ pub(crate) fn read(file: usize, path: &str, text: &str, problems: &mut Vec<Probl
             None => complete = false,
         }
     }
+    for at in doubled {
+        if let Some(document) = documents.iter_mut().rfind(|document| document.at <= at) {
+            document.is_sound = false;
+        }
+    }
     (documents, complete)
 }
 
 fn document(file: usize, node: &Node, reporter: &mut Reporter<'_>) -> Option<Document> {
     reporter.enter(None);
+    let before = reporter.count();
     let section = reporter.check(Section::of(node, "a rule document"))?;
     let (header, is_named) = header::read(&section, reporter);
     header::check_keys(&section, reporter);
     let body = body(&section, &header, reporter);
-    is_named.then_some(Document { file, at: node.at, body, header })
+    let is_sound = !reporter.has_error_since(before);
+    is_named.then_some(Document { file, at: node.at, body, header, is_sound })
 }
 
 fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> Option<Body> {

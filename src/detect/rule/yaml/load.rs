@@ -102,7 +102,13 @@ impl Loader<'_> {
                     _ => at.width,
                 };
                 let at = Spot { width, ..at };
-                let node = Node { at, data: scalar(&text, style, tag.as_deref(), at) };
+                let mut data = scalar(&text, style, tag.as_deref(), at);
+                if let Data::Text(text) = &mut data
+                    && text.offset.is_none()
+                {
+                    text.source = self.quoted.source(at, span.end.line());
+                }
+                let node = Node { at, data };
                 self.finish(node, anchor, 1)
             }
             Event::SequenceStart(anchor, _) => self.start(at, anchor, Content::List(Vec::new())),
@@ -173,8 +179,8 @@ impl Loader<'_> {
 fn key_of(node: Node) -> Result<(Text, Spot), Fault> {
     let text = match (node.scalar_text(), node.data) {
         (_, Data::Text(text)) => text,
-        (Some(text), _) => Text { text, offset: Some(0) },
-        (None, Data::Null) => Text { text: "null".to_owned(), offset: None },
+        (Some(text), _) => Text { text, offset: Some(0), source: None },
+        (None, Data::Null) => Text { text: "null".to_owned(), offset: None, source: None },
         (None, data) => {
             let kind = Node { at: node.at, data }.kind();
             return Err(Fault::new(Code::WrongType, node.at, format!("a key must be a text, not {kind}")));
@@ -187,7 +193,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Spot) -> Data {
     let quote = usize::from(style != ScalarStyle::Plain);
     let offset = (at.width == text.chars().count() + 2 * quote).then_some(quote);
     let is_text = quote == 1 || tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
-    if is_text { Data::Text(Text { text: text.to_owned(), offset }) } else { resolve(text, offset) }
+    if is_text { Data::Text(Text { text: text.to_owned(), offset, source: None }) } else { resolve(text, offset) }
 }
 
 /// A place in the text: what is missing behind the last line is missed at its end.

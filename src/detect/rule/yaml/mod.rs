@@ -5,6 +5,7 @@
 mod load;
 mod quoted;
 mod scalar;
+mod word;
 
 use std::rc::Rc;
 
@@ -57,11 +58,14 @@ pub(crate) enum Data {
 
 /// A string, and how to find its characters in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a text has a text, and where it stands")]
 pub(crate) struct Text {
     pub(crate) text: String,
     /// Where in its spot the text begins, if its characters stand there as they are: 0 for a plain scalar, 1 behind a
-    /// quote. None for a block or an escaped text, of which no part can be pointed at.
+    /// quote. None for a text of several lines or with escapes, whose words are looked for.
     pub(crate) offset: Option<usize>,
+    /// The source of such a text, from its spot on.
+    pub(crate) source: Option<Rc<str>>,
 }
 
 /// A key and its value. The key is the scalar's text, whatever type that would have as a value.
@@ -81,7 +85,11 @@ impl Entry {
 
 impl Text {
     fn part(&self, at: Spot, offset: usize, width: usize) -> Spot {
-        self.offset.map_or(at, |start| at.part(start + offset, width))
+        match (self.offset, &self.source) {
+            (Some(start), _) => at.part(start + offset, width),
+            (None, Some(source)) => word::find(&self.text, source, at, offset, width).unwrap_or(at),
+            (None, None) => at,
+        }
     }
 }
 

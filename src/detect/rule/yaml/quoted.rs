@@ -1,5 +1,7 @@
 //! How far a quoted scalar reaches on its line: the parser's span goes on over the blanks and the comment behind it.
 
+use std::rc::Rc;
+
 use super::Spot;
 
 /// The lines of a text, asked about from front to back. Long lines are not walked anew for each question.
@@ -29,6 +31,17 @@ impl<'t> Quoted<'t> {
             }
         }
         None
+    }
+
+    /// What stands from a spot to the end of a later line, or as wide as it is if it ends in the same.
+    pub(super) fn source(&mut self, at: Spot, line_end: usize) -> Option<Rc<str>> {
+        let first = self.seek(at)?;
+        if line_end <= at.line {
+            return Some(first.chars().take(at.width).collect::<String>().into());
+        }
+        let rest = self.lines.get(at.line..line_end.min(self.lines.len()))?;
+        let lines: Vec<&str> = std::iter::once(first).chain(rest.iter().copied()).collect();
+        Some(lines.join("\n").into())
     }
 
     /// The line from a spot on.

@@ -37,7 +37,7 @@ pub(super) fn resolve(text: &str, offset: Option<usize>) -> Data {
         "false" | "False" | "FALSE" => Data::Bool(false),
         _ => match number(text) {
             Some(number) => Data::Number(number),
-            None => Data::Text(Text { text: text.to_owned(), offset }),
+            None => Data::Text(Text { text: text.to_owned(), offset, source: None }),
         },
     }
 }

@@ -40,9 +40,13 @@ pub(crate) struct Reference {
 #[derive(Debug)]
 pub(crate) struct Alias {
     pub(crate) name: String,
+    pub(crate) at: Spot,
     /// Rule and field.
-    pub(crate) fields: Vec<(Spanned<String>, String)>,
+    pub(crate) fields: Vec<(Spanned<String>, Spanned<String>)>,
 }
+
+/// Most slips of the pen between an alias and the name in `group-by` that it was meant to be.
+const ALIAS_SLIPS_MAX: usize = 2;
 
 /// The keys that every type has.
 pub(crate) const COMMON: [&str; 6] = ["type", "rules", "group-by", "timespan", "aliases", "generate"];
@@ -58,8 +62,15 @@ pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &
     refuse_unknown(&section, kind.as_ref().map(|kind| kind.value), reporter);
     let references = references(&section, kind.as_ref().map(|kind| kind.value), reporter);
     let timespan = section.require(reporter, "timespan", reader::positive_span);
+    let before = reporter.count();
     let group_by = section.read(reporter, "group-by", header::group_by).unwrap_or_default();
+    let has_groups = !reporter.has_error_since(before);
     let aliases = section.read(reporter, "aliases", aliases).unwrap_or_default();
+    for alias in aliases.iter().filter(|_| has_groups) {
+        if let Some(fault) = unused(alias, &group_by) {
+            reporter.report(fault);
+        }
+    }
     let generate = section.read(reporter, "generate", reader::boolean).unwrap_or(header.generate);
     let logic = kind.as_ref().and_then(|kind| logic::read(&section, kind, header, reporter));
     let type_at = kind.map_or(section.at, |kind| kind.at);
@@ -148,6 +159,19 @@ fn references(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter
     found
 }
 
+/// An alias stands for a field of `group-by`; elsewhere it means nothing.
+fn unused(alias: &Alias, group_by: &[Spanned<String>]) -> Option<Fault> {
+    if group_by.iter().any(|name| name.value == alias.name) {
+        return None;
+    }
+    let message = format!("the alias \"{}\" is not in group-by, and means nothing", reader::clip(&alias.name));
+    let fault = Fault::new(Code::UnknownKey, alias.at, message);
+    Some(match reader::near(&alias.name, group_by.iter().map(|name| name.value.as_str()), ALIAS_SLIPS_MAX) {
+        Some(name) => fault.hint(format!("did you mean \"{name}\"?")),
+        None => fault.hint(format!("write it into group-by, as in \"group-by: [{}]\", or remove it", alias.name)),
+    })
+}
+
 fn aliases(node: &Node, key: &'static str) -> Result<Vec<Alias>, Fault> {
     let section = Section::of(node, key)?;
     section.entries.iter().map(alias).collect()
@@ -160,7 +184,8 @@ fn alias(entry: &Entry) -> Result<Alias, Fault> {
     };
     let field = |entry: &Entry| {
         let rule = Spanned { value: entry.key.text.clone(), at: entry.key_at };
-        Ok((rule, reader::text(&entry.value, &entry.key.text)?.value))
+        Ok((rule, reader::text(&entry.value, &entry.key.text)?))
     };
-    Ok(Alias { name: entry.key.text.clone(), fields: fields.iter().map(field).collect::<Result<_, Fault>>()? })
+    let fields = fields.iter().map(field).collect::<Result<_, Fault>>()?;
+    Ok(Alias { name: entry.key.text.clone(), at: entry.key_at, fields })
 }
