@@ -175,7 +175,7 @@ fn slips_in_aliases_are_found() {
     assert!(unknown.contains("no field \"jwt.subjct\"") && unknown.contains("did you mean \"jwt.sub\"?"), "{unknown}");
     let optional = check("person", "{person: {failed_login: source.ip}}", 0);
     assert!(optional.contains("can be without source.ip"), "{optional}");
-    let unused = check("person", "{persn: {failed_login: jwt.sub}}", 1);
+    let unused = check("person", "{persn: {failed_login: jwt.sub}}", 0);
     assert!(unused.contains("the alias \"persn\" is not in group-by"), "{unused}");
     assert!(unused.contains("did you mean \"person\"?"), "{unused}");
 }

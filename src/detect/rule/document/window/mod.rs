@@ -165,7 +165,8 @@ fn unused(alias: &Alias, group_by: &[Spanned<String>]) -> Option<Fault> {
         return None;
     }
     let message = format!("the alias \"{}\" is not in group-by, and means nothing", reader::clip(&alias.name));
-    let fault = Fault::new(Code::UnknownKey, alias.at, message);
+    // Sigma allows it, so it is no error.
+    let fault = Fault::new(Code::UnknownField, alias.at, message);
     Some(match reader::near(&alias.name, group_by.iter().map(|name| name.value.as_str()), ALIAS_SLIPS_MAX) {
         Some(name) => fault.hint(format!("did you mean \"{name}\"?")),
         None => fault.hint(format!("write it into group-by, as in \"group-by: [{}]\", or remove it", alias.name)),
