@@ -6,6 +6,7 @@ pub mod decode;
 mod derive;
 pub mod geo;
 pub mod keying;
+pub mod placing;
 pub mod reader;
 pub mod rejection;
 pub mod source;

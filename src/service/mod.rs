@@ -10,6 +10,7 @@ pub mod ledger;
 mod miskeyed;
 pub mod output;
 mod owned;
+mod placed;
 pub mod route;
 pub mod saved;
 pub mod threads;

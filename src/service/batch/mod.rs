@@ -24,6 +24,7 @@ use super::ledger::Ledger;
 use super::miskeyed::Miskeyed;
 use super::output::{Author, Output};
 use super::owned::Owned;
+use super::placed::Placed;
 use super::route::{MARK_INTERVAL, MARK_PACE, Meeting};
 use super::threads::Workplace;
 use super::transport::{Incoming, PartitionId};
@@ -74,6 +75,8 @@ pub struct Batch {
     /// What was known under the rules before, to be saved with the next commit.
     saves: Vec<(Output, PartitionId)>,
     miskeyed: Miskeyed,
+    /// By topic, in the order of `topics`.
+    placed: Vec<Placed>,
     recorder: Recorder,
     author: Author,
     save_interval: Duration,
@@ -107,6 +110,7 @@ impl Batch {
             causes: Vec::new(),
             records: 0,
             miskeyed: Miskeyed::default(),
+            placed: Vec::new(),
             author,
             save_interval: *save_interval,
             format: *format,
@@ -142,6 +146,12 @@ impl Batch {
         let keyed = (&record, incoming.key);
         let (disposition, recorded) =
             self.pipeline.decide_keyed(&mut owned.state, self.records, keyed, &mut self.outcome);
+        let is_by_key = self.settings.keyed_by.is_some() && self.pipeline.part() == Part::Whole;
+        if let Some(key) = incoming.key.filter(|_| is_by_key) {
+            let partitions = self.meeting.sources.get(incoming.topic).copied().unwrap_or(0);
+            self.placed.resize_with(self.topics.len(), Placed::default);
+            self.placed[owned.topic].add(key, (incoming.partition, incoming.offset), partitions);
+        }
         if self.outcome.miskeyed > miskeyed {
             self.miskeyed.add(&owned.origin);
         }
@@ -202,6 +212,9 @@ impl Batch {
             return 0;
         }
         self.miskeyed.mention(&self.settings, now);
+        for ((topic, _), placed) in self.topics.iter().zip(&mut self.placed) {
+            self.outcome.miskeyed += placed.judge(topic, now);
+        }
         self.recorder.record(self.topics.iter().map(|(name, counts)| (&**name, counts)), &self.outcome);
         for (record, partition) in self.saves.drain(..) {
             ledger.add(record, partition, now);

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::transaction::Stage;
 use super::{Progress, Worker};
 use crate::service::failure::Failure;
-use crate::service::transport::{Breakage, Hindrance, PartitionId, Position, StartPosition, Transport};
+use crate::service::transport::{Breakage, Hindrance, PartitionId, StartPosition, Transport};
 
 /// How long a revoked partition is held back for what it caused; well below the group's patience.
 const RELEASE_MAX: Duration = Duration::from_secs(30);
@@ -18,12 +18,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const SAVE_MAX: Duration = Duration::from_secs(4);
 /// Between being expelled and joining again.
 pub(super) const REJOIN_WAIT: Duration = Duration::from_secs(1);
-/// How long a log must be found to end before the group's offset: longer than transactions usually take.
-const SHORT_MAX: Duration = Duration::from_mins(1);
-/// So many looks in a row, a second apart, must find a log too short: a new leader may not know all of it at first.
-const LOOKS_MAX: u32 = 5;
 /// Between two attempts to begin partitions.
-const BEGIN_RETRY: Duration = Duration::from_millis(500);
+pub(super) const BEGIN_RETRY: Duration = Duration::from_millis(500);
 
 /// What a worker is about.
 #[derive(Debug)]
@@ -80,7 +76,7 @@ struct Arrival {
 }
 
 impl Arrivals {
-    fn add(&mut self, partitions: impl IntoIterator<Item = PartitionId>, now: Instant) {
+    pub(super) fn add(&mut self, partitions: impl IntoIterator<Item = PartitionId>, now: Instant) {
         let arrival = |partition| Arrival { partition, since: now, not_before: now, asked: None, short_since: None };
         self.waiting.extend(partitions.into_iter().map(arrival));
     }
@@ -124,14 +120,14 @@ impl Arrivals {
     }
 
     /// A partition is looked up again, later.
-    fn again(&mut self, partition: &PartitionId, not_before: Instant) {
+    pub(super) fn again(&mut self, partition: &PartitionId, not_before: Instant) {
         for arrival in self.waiting.iter_mut().filter(|arrival| arrival.partition == *partition) {
             (arrival.asked, arrival.not_before) = (None, not_before);
         }
     }
 
     /// For how long a partition's log has been found to end before the group's offset, now that it is.
-    fn short_for(&mut self, partition: &PartitionId, now: Instant) -> Duration {
+    pub(super) fn short_for(&mut self, partition: &PartitionId, now: Instant) -> Duration {
         let arrival = self.waiting.iter_mut().find(|arrival| arrival.partition == *partition);
         arrival.map_or(Duration::ZERO, |arrival| now - *arrival.short_since.get_or_insert(now))
     }
@@ -234,46 +230,6 @@ impl<T: Transport> Worker<T> {
         Ok(())
     }
 
-    /// A log may have lost what nobody has read yet, and may be another one than the group's offset is of. False if that
-    /// is to be seen: a transaction that is not over hides the end of a log, and a leader that was replaced does not know it.
-    fn look_at_log(&mut self, start: &mut StartPosition, now: Instant) -> bool {
-        let (Position { partition, offset, .. }, log) = (&start.position, &start.log);
-        if start.committed && *offset > log.end {
-            if self.arrivals.short_for(partition, now) < SHORT_MAX {
-                self.arrivals.again(partition, now + BEGIN_RETRY);
-                return false;
-            }
-            warn!(worker = self.number, %partition, offset, end = log.end,
-                "the topic was made anew, or has lost records that were read already; it is read from its beginning, and its \
-                 windows begin empty");
-            start.position = Position::new(partition.clone(), log.start);
-            start.committed = false;
-            return true;
-        }
-        // An empty log may have ended in what ends a transaction.
-        let is_marker = log.is_empty() && log.start - offset == 1;
-        if start.committed && *offset < log.start && !is_marker {
-            warn!(worker = self.number, %partition, offset, first = log.start, records = log.start - offset,
-                "records were deleted before they were read; keep them for longer");
-        }
-        true
-    }
-
-    /// A partition whose log ends before what was read of it is looked up again: else what comes would pass for read.
-    pub(super) fn look_for_lost_logs(&mut self) {
-        let Self { transport, batch, .. } = self;
-        let lost: Vec<_> = batch.overrun(|id| transport.end(id), LOOKS_MAX);
-        if lost.is_empty() {
-            return;
-        }
-        warn!(worker = self.number, partitions = %list(&lost), "partitions end before what was read of them");
-        let now = self.transport.now();
-        self.transport.halt(&lost);
-        self.forget(&lost);
-        self.arrivals.add(lost, now);
-        self.show_readiness();
-    }
-
     /// Something stands in the way of beginning, with this partition where that is known: all that wait are tried again,
     /// and this one last.
     pub(super) fn not_begun(&mut self, partition: Option<&PartitionId>, why: Hindrance) -> Result<(), Failure> {
@@ -320,7 +276,7 @@ impl<T: Transport> Worker<T> {
         self.transport.release(partitions);
     }
 
-    fn forget(&mut self, partitions: &[PartitionId]) {
+    pub(super) fn forget(&mut self, partitions: &[PartitionId]) {
         if self.ledger.forget(partitions) {
             self.abort();
         }
@@ -416,6 +372,6 @@ impl<T: Transport> Worker<T> {
     }
 }
 
-fn list(partitions: &[PartitionId]) -> String {
+pub(super) fn list(partitions: &[PartitionId]) -> String {
     partitions.iter().map(PartitionId::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -5,6 +5,7 @@
 //! [`Stage`] towards the producer. It knows no broker, only a [`Transport`].
 
 mod group;
+mod logs;
 mod observe;
 mod restore;
 #[cfg(test)]
