@@ -69,9 +69,9 @@ mod tests {
         assert!(shortfall(&at_least, 8.0) < shortfall(&at_least, 7.999));
         assert!((shortfall(&at_least, 6.0) - 0.25).abs() < 1e-12);
         let below = Condition { lt: Some(3.0), ..Condition::default() };
-        for far in [4.0, 5.9, 6.0, 9.0, 100.0, 1e9] {
-            assert!(shortfall(&below, far) < shortfall(&below, far + 1.0), "{far}");
-            assert!(shortfall(&below, far + 1.0) < 1.0, "{far}");
+        for (near, far) in [(4.0, 5.0), (5.0, 5.9), (5.9, 6.0), (9.0, 10.0), (100.0, 101.0), (1e9, 2e9)] {
+            assert!(shortfall(&below, near) < shortfall(&below, far), "{near} {far}");
+            assert!(shortfall(&below, far) < 1.0, "{far}");
         }
         let between = Condition { gt: Some(2.0), lt: Some(4.0), ..Condition::default() };
         assert!((shortfall(&between, 5.0) - 0.25).abs() < 1e-12);
