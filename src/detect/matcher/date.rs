@@ -1,5 +1,7 @@
 //! Parts of dates, for Sigma's time modifiers. Always in UTC: a rule says nothing of time zones.
 
+use std::ops::RangeInclusive;
+
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
@@ -34,6 +36,18 @@ impl DatePart {
             Self::Month => "month",
             Self::Year => "year",
         }
+    }
+
+    /// What it can be; a year can be anything.
+    pub(crate) const fn range(self) -> Option<RangeInclusive<u8>> {
+        Some(match self {
+            Self::Minute => 0..=59,
+            Self::Hour => 0..=23,
+            Self::Day => 1..=31,
+            Self::Week => 1..=53,
+            Self::Month => 1..=12,
+            Self::Year => return None,
+        })
     }
 
     /// This part of the date that a value holds; none if it holds none.

@@ -31,7 +31,8 @@ pub enum Comparison {
 
 impl Comparison {
     #[expect(clippy::float_cmp, reason = "numbers compare as doubles by definition")]
-    fn holds(self, value: f64, bound: f64) -> bool {
+    /// True if a number is on the right side of a bound.
+    pub(crate) fn holds(self, value: f64, bound: f64) -> bool {
         match self {
             Self::Less => value < bound,
             Self::LessOrEqual => value <= bound,

@@ -52,6 +52,17 @@ impl Condition {
         }
     }
 
+    /// The least whole number that the lower bounds leave, and Sigma's word for the bound that decides.
+    #[must_use]
+    pub fn least_whole(&self) -> Option<(&'static str, f64)> {
+        let least = self.bounds().filter_map(|(word, bound)| match word {
+            "gte" | "eq" => Some((word, bound.ceil())),
+            "gt" => Some((word, bound.floor() + 1.0)),
+            _ => None,
+        });
+        least.max_by(|(_, a), (_, b)| a.total_cmp(b))
+    }
+
     /// True if a greater value can only make it truer: nothing but `gt` and `gte`.
     #[must_use]
     pub const fn is_monotone(&self) -> bool {

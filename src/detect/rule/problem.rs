@@ -241,6 +241,8 @@ codes! {
         ThresholdAboveLimit = "threshold-above-limit",
         /// A group-by field that matching events can lack.
         OptionalGroup = "optional-group",
+        /// A custom field with the name of a setting.
+        CustomSetting = "custom-setting",
         /// A level, but no tags.
         LevelWithoutTags = "level-without-tags",
         /// Almost a field of the audit event.

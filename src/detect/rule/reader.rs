@@ -83,6 +83,11 @@ impl<'a> Section<'a> {
         self.entries.iter().find(|entry| entry.key.text == key)
     }
 
+    /// The keys and where they stand.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Spanned<String>> + use<'a> {
+        self.entries.iter().map(|entry| Spanned { value: entry.key.text.clone(), at: entry.key_at })
+    }
+
     /// Reads the value of a key, if it is there.
     pub(crate) fn read<T>(
         &self,

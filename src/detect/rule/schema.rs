@@ -114,6 +114,9 @@ const OTHER_CLAIMS: [&str; 18] = [
     "preferred_username",
 ];
 
+/// Letters that `@timestamp` has wrong at most, to be told from a field of somebody's own.
+const SLIPS_OF_TIME_MAX: usize = 3;
+
 /// What people call a field of the event, by the last part of its name, where the nearest name would be another.
 const ALSO_CALLED: [(&str, &str); 25] = [
     ("account", "jwt.sub"),
@@ -192,10 +195,19 @@ impl Meant {
     }
 }
 
+/// True if the audit event has one value in a field, never a list of them.
+pub(crate) fn is_single(path: &str) -> bool {
+    let field = FIELDS.iter().find(|field| field.path == path);
+    field.is_some_and(|field| matches!(field.kind, Kind::Time | Kind::Text | Kind::Number))
+}
+
 /// What an unknown field was probably meant to be; none for those of the event, and those that are a source's own.
 pub(crate) fn meant(field: &str) -> Option<Meant> {
     let paths = || FIELDS.iter().map(|field| field.path);
-    // A name of one part belongs to another product's own schema.
+    // A name of one part belongs to another product's own schema, but for the time's.
+    if field.starts_with('@') && field != "@timestamp" {
+        return near(field, ["@timestamp"], SLIPS_OF_TIME_MAX).map(Meant::Field);
+    }
     if paths().any(|known| known == field) || !field.contains('.') || field.len() > 128 {
         return None;
     }

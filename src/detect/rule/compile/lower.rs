@@ -19,7 +19,6 @@ use crate::detect::rule::document::{
 };
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
-use crate::detect::value::number_spelled;
 
 /// Largest compiled regular expression, in bytes.
 const REGEX_BYTES_MAX: usize = 10 << 20;
@@ -279,11 +278,7 @@ fn exists(value: &Node) -> Option<bool> {
 }
 
 fn number(value: &Node) -> Result<f64, Fault> {
-    match &value.data {
-        Data::Number(number) => Ok(number.value),
-        Data::Text(text) => number_spelled(&text.text).ok_or_else(|| bad_value(value, "a number is needed")),
-        _ => Err(bad_value(value, "a number is needed")),
-    }
+    value.as_number().ok_or_else(|| bad_value(value, "a number is needed"))
 }
 
 /// A network, or a lone address as a network of one.

@@ -192,12 +192,18 @@ fn is_contradictory(expr: &Expr, fields: &FieldTable) -> bool {
                 Expr::Not(excluded) => Some(&**excluded),
                 _ => None,
             });
-            let mut excluded = excluded.filter(|excluded| follows(excluded, &known, fields));
+            let mut excluded =
+                excluded.filter(|excluded| follows(excluded, &known, fields) || is_needed(excluded, parts));
             excluded.next().is_some() || parts.iter().any(|part| is_contradictory(part, fields))
         }
         Expr::Not(part) => part.is_always(),
         Expr::Test(..) => false,
     }
+}
+
+/// True if an expression asks whether a field is there, and one of the parts can hold only where it is.
+fn is_needed(expr: &Expr, parts: &[Expr]) -> bool {
+    matches!(expr, Expr::Test(slot, Test::Exists) if parts.iter().any(|part| requires(part, *slot)))
 }
 
 /// True if an expression holds wherever all of `known`, given as canonical texts, do.

@@ -40,7 +40,12 @@ pub(crate) enum Search {
 pub(crate) struct FieldSearch {
     /// None for keywords, which are looked for in every scalar of the record.
     pub(crate) field: Option<String>,
+    /// The field with its modifiers, as written.
+    pub(crate) key: String,
+    /// Where the key stands, or the list of keywords.
     pub(crate) at: Spot,
+    /// Where the field stands without its modifiers.
+    pub(crate) field_at: Spot,
     pub(crate) plan: MatchPlan,
     /// Scalars, at least one.
     pub(crate) values: Vec<Node>,
@@ -139,7 +144,7 @@ fn keywords(values: Vec<Node>, at: Spot) -> FieldSearch {
         quantifier: Quantifier::Any,
         negated: false,
     };
-    FieldSearch { field: None, at, plan, values }
+    FieldSearch { field: None, key: String::new(), at, field_at: at, plan, values }
 }
 
 fn field(entry: &Entry) -> Result<Search, Fault> {
@@ -168,5 +173,6 @@ fn field(entry: &Entry) -> Result<Search, Fault> {
         let message = format!("a value of \"{}\" must be a scalar, not {}", entry.key.text, shown(nested));
         return Err(Fault::new(Code::BadValue, nested.at, message));
     }
-    Ok(Search::Field(FieldSearch { field, at, plan, values }))
+    let field_at = entry.key_part(0, field.as_deref().map_or(usize::MAX, |field| field.chars().count()));
+    Ok(Search::Field(FieldSearch { field, key: entry.key.text.clone(), at, field_at, plan, values }))
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use super::home;
 use super::reader::{self, Reporter, Section, Spanned, near};
 use crate::detect::rule::compiled::{Level, Status};
 use crate::detect::rule::problem::{Code, Fault};
@@ -64,6 +65,8 @@ pub(crate) struct Header {
     pub(crate) suppress: Option<Spanned<Span>>,
     pub(crate) group_by: Vec<Spanned<String>>,
     pub(crate) gap_min: Option<Spanned<Span>>,
+    /// The keys that stand under `tokenwatch`.
+    settings: Vec<Spanned<String>>,
     /// Every other top-level scalar, list or mapping, Sigma's and custom ones.
     pub(crate) notes: Map<String, Json>,
 }
@@ -77,7 +80,9 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> (Heade
     let title = section.read(reporter, "title", reader::text).map_or_else(|| name.value.clone(), |title| title.value);
     let settings = section.get("tokenwatch").and_then(|entry| reporter.check(Section::of(&entry.value, "tokenwatch")));
     if let Some(settings) = settings {
-        settings.refuse_unknown(reporter, &SETTINGS);
+        for entry in settings.entries.iter().filter(|entry| !SETTINGS.contains(&entry.key.text.as_str())) {
+            reporter.report(home::unknown(&settings, entry, &SETTINGS));
+        }
     }
     let setting = |reporter: &mut Reporter<'_>, key| settings.and_then(|found| found.read(reporter, key, reader::span));
     let header = Header {
@@ -100,6 +105,7 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> (Heade
         suppress: setting(reporter, "suppress"),
         gap_min: setting(reporter, "min_gap"),
         group_by: settings.and_then(|found| found.read(reporter, "group-by", group_by)).unwrap_or_default(),
+        settings: settings.map(|found| found.keys().collect()).unwrap_or_default(),
         notes: notes(section),
         name,
         title,
@@ -108,13 +114,24 @@ pub(super) fn read(section: &Section<'_>, reporter: &mut Reporter<'_>) -> (Heade
 }
 
 impl Header {
-    /// A single event has no steps between which there could be a gap.
-    pub(super) fn refuse_window_settings(&self, reporter: &mut Reporter<'_>) {
-        if let Some(gap) = &self.gap_min {
-            let message = "min_gap belongs to the type temporal_ordered, not to a single-event rule";
-            reporter.report(Fault::new(Code::MisplacedKey, gap.at, message));
+    /// Reports the settings that mean nothing for what the document is.
+    pub(super) fn refuse_settings(&self, meaningless: &[&str], what: &str, reporter: &mut Reporter<'_>) {
+        for key in self.settings.iter().filter(|key| meaningless.contains(&key.value.as_str())) {
+            let message = format!("{} under tokenwatch means nothing for {what}", key.value);
+            let fault = Fault::new(Code::MisplacedKey, key.at, message);
+            reporter.report(fault.hint_if_any(owner(&key.value).map(str::to_owned)));
         }
     }
+}
+
+/// Where a setting does mean something.
+fn owner(setting: &str) -> Option<&'static str> {
+    Some(match setting {
+        "suppress" => "it quiets rules that alert: write it into those that the filter is for",
+        "group-by" => "it quiets single-event rules; a correlation or an anomaly has a group-by of its own",
+        "min_gap" => "it belongs to correlations of the type temporal_ordered",
+        _ => return None,
+    })
 }
 
 /// The fields of a group; each once.
@@ -134,6 +151,10 @@ pub(super) fn check_keys(section: &Section<'_>, reporter: &mut Reporter<'_>) {
         let key = entry.key.text.as_str();
         let known = || KNOWN.into_iter().chain(BODIES);
         if known().any(|word| word == key) {
+            continue;
+        }
+        if let Some(fault) = home::outside(section, entry) {
+            reporter.report(fault);
             continue;
         }
         // One slip in a short word, two in a long one: a custom field of four letters is not far from `date`.

@@ -6,6 +6,7 @@ mod action;
 mod condition;
 mod detection;
 mod header;
+mod home;
 mod logsource;
 mod modifier;
 #[cfg(test)]
@@ -123,10 +124,13 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
     }
     match kind {
         "detection" => {
-            header.refuse_window_settings(reporter);
+            header.refuse_settings(&["min_gap"], "a single-event rule", reporter);
             detection::read(section, entry, reporter).map(Body::Detection)
         }
-        "filter" => filter(section, &entry.value, reporter).map(Body::Filter),
+        "filter" => {
+            header.refuse_settings(&header::SETTINGS, "a filter", reporter);
+            filter(section, &entry.value, reporter).map(Body::Filter)
+        }
         "anomaly" => window::read(&entry.value, "anomaly", header, reporter).map(Body::Window),
         _ => window::read(&entry.value, "correlation", header, reporter).map(Body::Window),
     }

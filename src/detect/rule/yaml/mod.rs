@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
+use crate::detect::value::number_spelled;
+
 pub(crate) use load::load;
 pub(crate) use scalar::NumberLiteral;
 
@@ -110,6 +112,15 @@ impl Node {
     pub(crate) fn as_text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// The number that it is or, as a text, spells as JSON would.
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        match &self.data {
+            Data::Number(number) => Some(number.value),
+            Data::Text(text) => number_spelled(&text.text),
             _ => None,
         }
     }

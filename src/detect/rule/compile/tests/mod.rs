@@ -1,5 +1,6 @@
 //! What compiles to what, through the front door.
 
+mod lints;
 mod matching;
 mod sets;
 

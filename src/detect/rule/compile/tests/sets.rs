@@ -224,20 +224,6 @@ detection: {s: {a: 2}, condition: s}
 }
 
 #[test]
-fn impossible_conditions_are_warned_of() {
-    let warned = |condition: &str| {
-        let text = format!(
-            "name: w\ncorrelation: {{type: event_count, rules: [d], timespan: 1h, condition: {condition}}}\n---\nname: d\ndetection: {{s: {{a: 1}}, condition: s}}\n"
-        );
-        one(&text).warnings.iter().any(|problem| problem.code == Code::UnreachableRule)
-    };
-    assert!(warned("{gte: 6, lte: 5}"));
-    assert!(!warned("{gte: 5, lte: 5}"));
-    let never = "name: d\ndetection: {s: {a: 1}, t: {b: 1}, condition: s and t and not (s or u), u: {c: 1}}\n";
-    assert!(one(never).warnings.iter().any(|problem| problem.code == Code::UnreachableRule));
-}
-
-#[test]
 fn a_rule_for_no_known_source_is_warned_of() {
     let text = "name: d\nlogsource: {product: windows}\ndetection: {s: {a: 1}, condition: s}\n";
     let warned = |sources: Vec<LogSource>| {

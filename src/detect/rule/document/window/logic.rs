@@ -3,6 +3,7 @@
 use super::Section;
 use crate::detect::rule::condition::Condition;
 use crate::detect::rule::document::header::Header;
+use crate::detect::rule::document::home;
 use crate::detect::rule::document::reader::{self, Reporter, Spanned};
 use crate::detect::rule::logic::{Logic, Place};
 use crate::detect::rule::problem::{Code, Fault};
@@ -57,9 +58,8 @@ pub(super) fn read(
     reporter: &mut Reporter<'_>,
 ) -> Option<Logic<String>> {
     let kind = kind.value;
-    if let Some(gap) = header.gap_min.as_ref().filter(|_| kind != "temporal_ordered") {
-        let message = format!("min_gap belongs to the type temporal_ordered, not to {kind}");
-        reporter.report(Fault::new(Code::MisplacedKey, gap.at, message));
+    if kind != "temporal_ordered" {
+        header.refuse_settings(&["min_gap"], &format!("the type {kind}"), reporter);
     }
     match kind {
         "event_count" => Some(Logic::EventCount { condition: bounds(section, reporter)? }),
@@ -203,7 +203,7 @@ fn criteria(
             let message = format!("{key} means nothing in the condition of this type");
             Fault::new(Code::MisplacedKey, entry.key_at, message).hint(format!("known here: {}", known.join(", ")))
         } else {
-            condition.unknown(entry, &known)
+            home::unknown(&condition, entry, &known)
         });
     }
     let mut bounds = Condition::default();

@@ -1,6 +1,7 @@
 //! `correlation` and `anomaly`: what is counted, by whom, over which time.
 
 use super::header::{self, Header};
+use super::home;
 use super::reader::{self, Reporter, Section, Spanned};
 use super::suggest;
 use crate::detect::rule::compiled::{Logic, Role};
@@ -9,6 +10,9 @@ use crate::detect::rule::yaml::{Data, Entry, Node, Spot};
 use crate::detect::time::Span;
 
 pub(crate) mod logic;
+mod places;
+
+use places::Places;
 
 /// A correlation or an anomaly.
 #[derive(Debug)]
@@ -24,8 +28,8 @@ pub(crate) struct Window {
     pub(crate) type_at: Spot,
     /// None if it could not be read; references are checked all the same.
     pub(crate) logic: Option<Logic<String>>,
-    /// Where its threshold stands, for warnings about it.
-    pub(crate) condition_at: Spot,
+    /// Where the parts of its condition stand.
+    pub(crate) places: Places,
 }
 
 /// A rule that another refers to.
@@ -53,11 +57,8 @@ pub(crate) const COMMON: [&str; 6] = ["type", "rules", "group-by", "timespan", "
 
 pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &mut Reporter<'_>) -> Option<Window> {
     let section = reporter.check(Section::of(node, name))?;
-    if let Some(field) = header.group_by.first() {
-        let message = format!("group-by under tokenwatch quiets single-event rules; a {name} has its own");
-        let hint = format!("write group-by under {name}");
-        reporter.report(Fault::new(Code::MisplacedKey, field.at, message).hint(hint));
-    }
+    let what = if name == "anomaly" { "an anomaly" } else { "a correlation" };
+    header.refuse_settings(&["group-by"], what, reporter);
     let kind = section.require(reporter, "type", |node, key| kind(node, key, name)).or_else(|| meant(&section));
     refuse_unknown(&section, kind.as_ref().map(|kind| kind.value), reporter);
     let references = references(&section, kind.as_ref().map(|kind| kind.value), reporter);
@@ -82,7 +83,7 @@ pub(super) fn read(node: &Node, name: &'static str, header: &Header, reporter: &
         generate,
         type_at,
         logic,
-        condition_at: section.get("condition").map_or(type_at, |entry| entry.key_at),
+        places: Places::of(&section, type_at),
     })
 }
 
@@ -123,7 +124,7 @@ fn refuse_unknown(section: &Section<'_>, kind: Option<&str>, reporter: &mut Repo
         }
         let Some((_, types)) = logic::EXTRA_KEYS.iter().find(|(extra, _)| *extra == key) else {
             let known: Vec<&str> = every().collect();
-            reporter.report(section.unknown(entry, &known));
+            reporter.report(home::unknown(section, entry, &known));
             continue;
         };
         if let Some(kind) = kind.filter(|kind| !types.contains(kind)) {
