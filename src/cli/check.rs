@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let load = |path| Suite::load(path, &config, &nowhere);
     let suites = texts.tests.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     add_new(&mut problems, &suites);
-    let sources: Vec<Source<'_>> = texts.sources().into_iter().chain(suites.iter().flat_map(Suite::sources)).collect();
+    let sources: Vec<Source<'_>> = texts.shown().into_iter().chain(suites.iter().flat_map(Suite::sources)).collect();
     let shown = diagnostics::render(&problems, &sources, arguments.format);
     anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))?;
     for sentence in rules.iter().flat_map(|rules| split_groups::sentences(&config, rules)) {

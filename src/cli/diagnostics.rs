@@ -23,16 +23,20 @@ pub fn render(problems: &[Problem], sources: &[Source<'_>], format: Format) -> S
             problems.iter().map(|problem| text(problem, sources, &renderer) + "\n").collect()
         }
         Format::Json => {
-            let located = |problem| Located { problem, source: line(problem, sources) };
-            let problems: Vec<_> = problems.iter().map(located).collect();
+            let problems = located(problems, sources);
             serde_json::to_string_pretty(&problems).expect("problems are plain data") + "\n"
         }
     }
 }
 
+/// Problems as they look in JSON.
+pub(crate) fn located<'p>(problems: &'p [Problem], sources: &[Source<'_>]) -> Vec<Located<'p>> {
+    problems.iter().map(|problem| Located { problem, source: line(problem, sources) }).collect()
+}
+
 /// A problem with the line that it stands in, for programs.
 #[derive(Serialize)]
-struct Located<'p> {
+pub(crate) struct Located<'p> {
     #[serde(flatten)]
     problem: &'p Problem,
     source: String,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::Config;
-use crate::config::rule_files::{self, RuleFiles};
+use crate::config::rule_files::{self, NotText, RuleFiles};
 use crate::detect::rule::{Code, Compiled, Options, Problem, RuleSet, Severity, Source, compile};
 
 use super::{Failure, Format, counted, diagnostics, say};
@@ -21,8 +21,8 @@ pub(super) struct RuleTexts {
     pub(super) files: Vec<(String, String)>,
     /// Files of tests beside the rules.
     pub(super) tests: Vec<PathBuf>,
-    /// What is wrong with files that are no text at all.
-    not_text: Vec<Problem>,
+    /// What is wrong with files that are no text at all, and what of them can be shown.
+    not_text: Vec<(Problem, String)>,
 }
 
 impl RuleTexts {
@@ -43,7 +43,7 @@ impl RuleTexts {
             let name = path.display().to_string();
             match rule_files::read(&path)? {
                 Ok(text) => texts.files.push((name, text)),
-                Err(at) => texts.not_text.push(not_text(name, at)),
+                Err(wrong) => texts.not_text.push((not_text(name, &wrong), wrong.lossy)),
             }
         }
         Ok(texts)
@@ -56,18 +56,24 @@ impl RuleTexts {
             return compiled;
         }
         let mut problems = compiled.map_or_else(|problems| problems, |compiled| compiled.warnings);
-        problems.extend(self.not_text.iter().cloned());
+        problems.extend(self.not_text.iter().map(|(problem, _)| problem.clone()));
         Err(problems)
     }
 
     /// Shows problems.
     pub(super) fn print(&self, problems: &[Problem], format: Format, output: &mut impl Write) -> io::Result<()> {
-        output.write_all(diagnostics::render(problems, &self.sources(), format).as_bytes())
+        output.write_all(diagnostics::render(problems, &self.shown(), format).as_bytes())
     }
 
-    /// The texts, to compile them or to show problems of theirs.
+    /// The texts to compile.
     pub(super) fn sources(&self) -> Vec<Source<'_>> {
         self.files.iter().map(|(path, text)| Source { path, text }).collect()
+    }
+
+    /// The same, with what can be shown of files that are no text.
+    pub(super) fn shown(&self) -> Vec<Source<'_>> {
+        let not_text = self.not_text.iter().map(|(problem, text)| Source { path: &problem.file, text });
+        self.sources().into_iter().chain(not_text).collect()
     }
 
     /// Hands over every name and text, and what cannot be read as text.
@@ -76,7 +82,10 @@ impl RuleTexts {
             take(path);
             take(text);
         }
-        self.not_text.iter().for_each(|problem| take(&problem.to_string()));
+        self.not_text.iter().for_each(|(problem, text)| {
+            take(&problem.to_string());
+            take(text);
+        });
     }
 
     /// How many files there are to compile.
@@ -85,16 +94,16 @@ impl RuleTexts {
     }
 }
 
-/// The problem of a file that is not UTF-8 from byte `at` on.
-pub(super) fn not_text(file: String, at: usize) -> Problem {
+/// The problem of a file that is not UTF-8.
+pub(super) fn not_text(file: String, wrong: &NotText) -> Problem {
     Problem {
         severity: Severity::Error,
         code: Code::YamlSyntax,
         file,
-        line: 1,
-        column: 1,
+        line: wrong.line,
+        column: wrong.column,
         width: 1,
-        message: format!("not YAML: byte {at} is not UTF-8"),
+        message: format!("not YAML: the byte {:#04x} is not UTF-8", wrong.byte),
         hint: "save the file as UTF-8".to_owned(),
     }
 }

@@ -39,10 +39,33 @@ pub fn find(paths: &[PathBuf]) -> Result<RuleFiles, Unreadable> {
     Ok(RuleFiles { rules, tests })
 }
 
-/// The text of a file; the inner error is the offset of the first byte that is not UTF-8.
-pub fn read(path: &Path) -> Result<Result<String, usize>, Unreadable> {
+/// The first byte of a file that is not UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotText {
+    /// The byte.
+    pub byte: u8,
+    /// Its line from 1.
+    pub line: usize,
+    /// Its column in characters from 1.
+    pub column: usize,
+    /// The whole file, with a character of its own for each byte that is none.
+    pub lossy: String,
+}
+
+/// The text of a file, unless it is none.
+pub fn read(path: &Path) -> Result<Result<String, NotText>, Unreadable> {
     let bytes = fs::read(path).map_err(|source| Unreadable { path: path.to_owned(), source })?;
-    Ok(String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to()))
+    Ok(String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..at]);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        NotText {
+            byte: error.as_bytes()[at],
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            lossy: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }
+    }))
 }
 
 /// The lists in some folders by name: `NAME.txt`, one entry a line, lines that begin with `#` left out. A list that
@@ -189,7 +212,9 @@ mod tests {
     fn a_text_that_is_not_utf_8_says_where() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.yml");
-        fs::write(&path, b"ti\xfftle").expect("a file");
-        assert_eq!(read(&path).expect("readable"), Err(2));
+        fs::write(&path, b"name: a\nti\xfftle").expect("a file");
+        let error = read(&path).expect("readable").expect_err("no text");
+        assert_eq!((error.byte, error.line, error.column), (0xff, 2, 3));
+        assert_eq!(error.lossy, "name: a\nti\u{fffd}tle");
     }
 }

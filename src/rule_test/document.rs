@@ -4,7 +4,7 @@ use crate::detect::rule::problem::{Code, Fault, Problem};
 use crate::detect::rule::reader::Spanned;
 use crate::detect::rule::reader::{self, Reporter, Section, clip};
 use crate::detect::rule::yaml::{self, Data, Node, Spot};
-use crate::detect::rule::{RuleSet, schema};
+use crate::detect::rule::{Logic, RuleSet, schema};
 
 use super::event::{self, EVENTS_MAX, Fields, Series};
 use super::expected::{self, Expected};
@@ -169,8 +169,9 @@ impl TestFile {
         let mut reporter = Reporter::new(&self.path, &mut problems);
         for case in &self.cases {
             reporter.enter_test(&case.name);
-            for fault in case.expected.iter().filter_map(|expected| unknown_rule(&expected.rule, rules)) {
-                reporter.report(fault);
+            for expected in &case.expected {
+                let faults = unknown_rule(&expected.rule, rules).into_iter().chain(other_group(expected, rules));
+                faults.for_each(|fault| reporter.report(fault));
             }
         }
         reporter.leave();
@@ -200,6 +201,29 @@ impl TestFile {
         }
         problems
     }
+}
+
+/// A group that no alert of the rule can have: names besides those that it groups by, or too few of them.
+fn other_group(expected: &Expected, rules: &RuleSet) -> Vec<Fault> {
+    let rule = rules.rules.iter().find(|rule| rule.header.name == expected.rule.value);
+    let (Some(rule), Some(group)) = (rule, &expected.group) else { return Vec::new() };
+    let names = &rules.keyspaces[rule.keyspace];
+    let known = || names.iter().map(String::as_str);
+    let by = if names.is_empty() { "does not group".to_owned() } else { format!("groups by {}", names.join(", ")) };
+    let fault = |at, message| Fault::new(Code::UnknownField, at, message);
+    let others = group.value.iter().filter(|name| !names.contains(&name.value)).map(|name| {
+        let message = format!("no alert of \"{}\" has {}: it {by}", expected.rule.value, clip(&name.value));
+        fault(name.at, message).hint(reader::suggest(&name.value, known()))
+    });
+    let mut faults: Vec<Fault> = others.collect();
+    let lacking: Vec<&str> = known().filter(|name| group.value.iter().all(|given| given.value != *name)).collect();
+    // Without its fields a single event alerts all the same, with an empty group.
+    let may_lack = rule.logic == Logic::Event && group.value.is_empty();
+    if faults.is_empty() && !lacking.is_empty() && !may_lack {
+        let message = format!("every alert of \"{}\" has {} too: it {by}", expected.rule.value, lacking.join(", "));
+        faults.push(fault(group.at, message).hint("give each name of the group a value, or leave the group out"));
+    }
+    faults
 }
 
 /// A rule that cannot alert: it does not exist, or only others count it.

@@ -19,6 +19,8 @@ pub const KEYS: [&str; 9] =
 pub struct Expected {
     pub(super) rule: Spanned<String>,
     pub(super) time: Option<Timestamp>,
+    /// The names under `group`, and where that stands.
+    pub(super) group: Option<Spanned<Vec<Spanned<String>>>>,
     /// In the order of [`KEYS`].
     pub facts: Vec<Fact>,
 }
@@ -50,7 +52,11 @@ pub(super) fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Expected>
         });
         facts.extend(value.map(|value| Fact { key, value }));
     }
-    Some(Expected { rule: rule?, time, facts })
+    let group = section.get("group").and_then(|entry| {
+        let names = Section::of(&entry.value, "group").ok()?.keys().collect();
+        Some(Spanned { value: names, at: entry.key_at })
+    });
+    Some(Expected { rule: rule?, time, group, facts })
 }
 
 fn fact_of(node: &Node, key: &'static str) -> Result<Json, Fault> {

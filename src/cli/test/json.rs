@@ -6,6 +6,7 @@ use crate::rule_test::{Case, Expected, Pair, Verdict, fact, keys};
 
 use super::coverage::Coverage;
 use super::{FileResult, Ran};
+use crate::cli::diagnostics;
 
 /// One JSON object with a line break behind it.
 pub(super) fn report(results: &[FileResult], coverage: Option<&Coverage>) -> String {
@@ -26,7 +27,7 @@ fn of_file(result: &FileResult) -> Json {
     json!({
         "file": result.suite.path,
         "ran": !result.is_wrong(),
-        "problems": result.suite.problems,
+        "problems": diagnostics::located(&result.suite.problems, &result.suite.sources()),
         "tests": result.cases().map(of_case).collect::<Json>(),
     })
 }

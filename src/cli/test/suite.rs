@@ -45,7 +45,10 @@ impl Suite {
         };
         match rule_files::read(path)? {
             Ok(text) => suite.text = text,
-            Err(at) => suite.problems.push(not_text(suite.path.clone(), at)),
+            Err(wrong) => {
+                suite.problems.push(not_text(suite.path.clone(), &wrong));
+                suite.text = wrong.lossy;
+            }
         }
         let (file, problems) = rule_test::read(&suite.path, &suite.text);
         // A file that is no text has said so.
@@ -99,7 +102,7 @@ impl Suite {
 
     /// The texts that problems point into.
     pub(in crate::cli) fn sources(&self) -> Vec<Source<'_>> {
-        let mut sources = self.rule_texts.sources();
+        let mut sources = self.rule_texts.shown();
         sources.push(Source { path: &self.path, text: &self.text });
         sources
     }

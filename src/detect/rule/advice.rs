@@ -15,7 +15,9 @@ pub(super) const fn advice(code: Code) -> &'static str {
             "split the file, and nest less deeply: long lists of values belong into a list for expand"
         }
         Code::DuplicateKey => "keep one of them; values of one field go into a list",
-        Code::WrongType => "see the examples of docs/rules.md, or let your editor check it: tokenwatch schema rule",
+        Code::WrongType => {
+            "see the examples of docs/rules.md, or let your editor check it: tokenwatch schema rule, or test"
+        }
         Code::NoBody => "add one of \"detection\", \"correlation\", \"anomaly\" and \"filter\"",
         Code::SeveralBodies => "give each a document of its own, with \"---\" between them",
         Code::UnknownAction => "write global, reset or repeat",

@@ -99,19 +99,16 @@ impl<'a> Section<'a> {
         reporter.check(read(&entry.value, key))
     }
 
-    /// Reads the value of a key that must be there.
+    /// Reads the value of a key that must be there. If it is only misspelt, that is reported with the unknown keys.
     pub(crate) fn require<T>(
         &self,
         reporter: &mut Reporter<'_>,
         key: &'static str,
         read: impl FnOnce(&'a Node, &'static str) -> Result<T, Fault>,
     ) -> Option<T> {
-        if self.get(key).is_none() {
+        if self.get(key).is_none() && self.slip(key).is_none() {
             let fault = Fault::new(Code::MissingKey, self.at, format!("{} has no \"{key}\"", self.name));
-            reporter.report(match self.slip(key) {
-                Some(slip) => fault.hint(format!("write \"{key}\" instead of \"{slip}\"")),
-                None => fault.hint_if_any(example(key).map(str::to_owned)),
-            });
+            reporter.report(fault.hint_if_any(example(key).map(str::to_owned)));
         }
         self.read(reporter, key, read)
     }

@@ -52,10 +52,12 @@ fn warnings_are_shown_and_pass() {
 #[test]
 fn a_file_that_is_not_utf_8_is_a_problem_among_others() {
     let folder = Folder::new();
-    folder.write("pack/a.yml", b"title: \xff\n");
+    folder.write("pack/a.yml", b"name: a\ntitle: \xe4h\n");
     folder.write("pack/b.yml", super::fixture::RULES.replace("timespan: 5m", "timespan: 5"));
     let finished = folder.run(&["check", "pack"]).expect_code(1);
-    assert!(finished.stdout().contains("byte 7 is not UTF-8"), "{}", finished.stdout());
+    let place = "pack/a.yml:2:8: not YAML: the byte 0xe4 is not UTF-8";
+    assert!(finished.stdout().contains(place), "{}", finished.stdout());
+    assert!(finished.stdout().contains("2 | title: \u{fffd}h"), "{}", finished.stdout());
     assert!(finished.stdout().contains("timespan-without-unit"), "{}", finished.stdout());
 }
 
@@ -73,6 +75,14 @@ fn test_files_are_checked_with_the_rules_that_they_name() {
     let slips = check(&right.replace("alerts: []", "alerts: [{rule: pasword_guessing}]"), 1);
     assert!(slips.stdout().contains("pack/a_test.yml:3:"), "{}", slips.stdout());
     assert!(slips.stdout().contains("did you mean \"password_guessing\"?"), "{}", slips.stdout());
+    let group =
+        |group: &str| check(&right.replace("[]}", &format!("[{{rule: password_guessing, group: {group}}}]}}")), 0);
+    for (other, said) in [
+        ("{source.ip: a, jwt.subject: b}", "no alert of \"password_guessing\" has jwt.subject: it groups by"),
+        ("{}", "every alert of \"password_guessing\" has"),
+    ] {
+        assert!(group(other).stdout().contains(said), "{}", group(other).stdout());
+    }
     let uncounted = check(&right.replace("alerts: []", "alerts: [{rule: failed_login}]"), 1);
     assert!(uncounted.stdout().contains("\"failed_login\" raises no alerts"), "{}", uncounted.stdout());
     let field = check(&right.replace("login}", "login, jwt.subject: ann}"), 0);

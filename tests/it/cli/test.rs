@@ -188,7 +188,9 @@ fn a_wrong_file_does_not_run_and_the_others_do() {
     assert!(finished.stdout().contains("b_test.yml"), "{}", finished.stdout());
     let programs = report(&folder, &["."], 2);
     assert_eq!(programs["files"][0]["ran"], false);
-    assert_eq!(programs["files"][0]["problems"][0]["code"], "unknown-key");
+    let problem = &programs["files"][0]["problems"][0];
+    assert_eq!(problem["code"], "unknown-key");
+    assert!(problem["source"].as_str().expect("a line").contains("evry: "), "{problem}");
 }
 
 #[test]

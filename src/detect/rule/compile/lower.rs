@@ -285,6 +285,12 @@ fn number(value: &Node) -> Result<f64, Fault> {
 fn network(text: &str, value: &Node) -> Result<IpNet, Fault> {
     let text = text.trim();
     text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        let written = value.scalar_text().unwrap_or_default();
+        if written.trim() != text {
+            let message = format!("\"{text}\" is not a network, and {written} stands for it");
+            return Fault::new(Code::BadNetwork, value.at, message)
+                .hint(format!("correct that line of the list, {}.txt", written.trim().trim_matches('%')));
+        }
         Fault::new(Code::BadNetwork, value.at, format!("\"{text}\" is not a network"))
             .hint("write an address and a prefix length, as in \"10.0.0.0/8\" or \"2001:db8::/32\"")
     })

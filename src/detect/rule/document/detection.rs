@@ -59,7 +59,9 @@ pub(super) fn read(document: &Section<'_>, entry: &Entry, reporter: &mut Reporte
 
 /// The detection inside a filter, whose keys besides `rules` and `condition` are selections.
 pub(super) fn read_filter(document: &Section<'_>, section: &Section<'_>, reporter: &mut Reporter<'_>) -> Detection {
-    parts(document, section, &["condition", "rules"], reporter)
+    // A slip for `rules` is no selection.
+    let slip = section.slip("rules").filter(|_| section.get("rules").is_none());
+    parts(document, section, &["condition", "rules", slip.unwrap_or("rules")], reporter)
 }
 
 fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], reporter: &mut Reporter<'_>) -> Detection {

@@ -145,6 +145,11 @@ fn misspelt<'a>(section: &Section<'a>) -> Option<(&'a Entry, &'static str)> {
 fn filter(document: &Section<'_>, node: &Node, reporter: &mut Reporter<'_>) -> Option<Filter> {
     let section = reporter.check(Section::of(node, "filter"))?;
     let targets = section.require(reporter, "rules", targets).unwrap_or_else(|| Targets::Named(Vec::new()));
+    if section.get("rules").is_none()
+        && let Some(slip) = section.slip("rules").and_then(|slip| section.get(slip))
+    {
+        reporter.report(section.unknown(slip, &["rules"]));
+    }
     Some(Filter { targets, detection: detection::read_filter(document, &section, reporter) })
 }
 
