@@ -46,8 +46,8 @@ impl Default for FieldTable {
 
 impl FieldTable {
     /// The path of no field but of all: whoever fills the slots gives it, as a list, every scalar of the record. Rules
-    /// that search for keywords ask for it; nobody pays for it otherwise.
-    pub const KEYWORDS: &str = "*";
+    /// that search for keywords ask for it; nobody pays for it otherwise. No field is named like that.
+    pub const KEYWORDS: &str = "\0*";
     /// The most fields one rule set can read.
     pub const FIELDS_MAX: usize = u16::MAX as usize;
 

@@ -28,7 +28,7 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// The text under which it compares as a group or set value: integers digit for digit, other numbers as the
+    /// The text under which it compares as a group or set value: whole numbers digit for digit (`5.0` is `5`), others as the
     /// shortest text that reads back equal (`1.50` and `15e-1` are `1.5`), numbers beyond a double as written.
     #[must_use]
     pub fn canonical(self) -> Cow<'a, str> {
@@ -37,6 +37,7 @@ impl<'a> Number<'a> {
             Self::Real(number) => Cow::Owned(shortest(number)),
             Self::Text("-0") => Cow::Borrowed("0"),
             Self::Text(text) if is_integer(text) => Cow::Borrowed(text),
+            Self::Text(text) if is_whole(text) => Self::Text(text.split('.').next().unwrap_or(text)).canonical(),
             Self::Text(text) => finite(text).map_or(Cow::Borrowed(text), |number| Cow::Owned(shortest(number))),
         }
     }
@@ -44,6 +45,12 @@ impl<'a> Number<'a> {
 
 fn is_integer(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+/// True for digits and a fraction of nothing but zeros.
+fn is_whole(text: &str) -> bool {
+    let parts = text.split_once('.');
+    parts.is_some_and(|(whole, fraction)| is_integer(whole) && fraction.bytes().all(|byte| byte == b'0'))
 }
 
 fn finite(text: &str) -> Option<f64> {
@@ -158,6 +165,7 @@ mod tests {
         assert_eq!(canonical("-0"), "0");
         assert_eq!(canonical("-0.0"), "0");
         assert_eq!(canonical("12345678901234567890123"), "12345678901234567890123");
+        assert_eq!(canonical("9007199254740993.0"), "9007199254740993");
         assert_eq!(canonical("1e999"), "1e999");
         let looked_up = |number| Number::Real(number).canonical().into_owned();
         assert_eq!([394_000.0, -0.0, 1.5].map(looked_up), ["394000", "0", "1.5"]);

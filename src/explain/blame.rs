@@ -73,8 +73,8 @@ fn holding(expr: &Expr, values: &[Value<'_>], fields: &FieldTable) -> Option<Str
         }
         Expr::Any(parts) => parts.iter().find(|part| part.holds(values)).and_then(|part| holding(part, values, fields)),
         Expr::Not(part) => failing(part, values, fields),
-        Expr::Test(slot, Test::Exists) => Some(format!("{} is there", fields.path(*slot))),
-        Expr::Test(slot, test) => Some(format!("{} {}, which is excluded", fields.path(*slot), wanted(test, fields))),
+        Expr::Test(slot, Test::Exists) => Some(format!("{} is there", named(*slot, fields))),
+        Expr::Test(slot, test) => Some(format!("{} {}, which is excluded", named(*slot, fields), wanted(test, fields))),
     }
 }
 
@@ -91,11 +91,11 @@ fn alternatives<'f>(parts: &[Expr], fields: &'f FieldTable) -> Option<(&'f str, 
     let rest = listed.len().saturating_sub(LISTED_MAX);
     listed.truncate(LISTED_MAX);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    Some((fields.path(*first), format!("{}{more}", listed.join(", "))))
+    Some((named(*first, fields), format!("{}{more}", listed.join(", "))))
 }
 
 fn refused(slot: Slot, test: &Test, values: &[Value<'_>], fields: &FieldTable) -> String {
-    let path = fields.path(slot);
+    let path = named(slot, fields);
     match (test, &values[slot.index()]) {
         (Test::Null, _) => format!("{path} is there"),
         (_, Value::Absent) => format!("{path} is missing"),
@@ -106,6 +106,14 @@ fn refused(slot: Slot, test: &Test, values: &[Value<'_>], fields: &FieldTable) -
             format!("{path} is none of {}{more}", listed.join(", "))
         }
         (test, _) => format!("{path} is not {}", wanted(test, fields)),
+    }
+}
+
+/// How a field is called; keywords are looked for in all of them.
+fn named(slot: Slot, fields: &FieldTable) -> &str {
+    match fields.path(slot) {
+        FieldTable::KEYWORDS => "any field",
+        path => path,
     }
 }
 

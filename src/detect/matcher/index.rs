@@ -144,7 +144,8 @@ impl FieldIndex {
                     self.part(&if text.is_ascii() { Cow::Borrowed(&**text) } else { fold(text) }, attempt);
                 }
             }
-            Value::Number(number) => self.text(&number.canonical(), attempt),
+            // Beyond a double it is as written, which may be with a capital E.
+            Value::Number(number) => self.text(&fold(&number.canonical()), attempt),
             Value::Bool(value) => self.text(if *value { "true" } else { "false" }, attempt),
             Value::Absent | Value::Null | Value::List(_) | Value::Object => {}
         }

@@ -147,13 +147,16 @@ impl Projection {
                 Value::Object
             }
             Some(b'[') => {
-                if placement == Placement::Replace {
-                    for slot in below {
-                        values[slot.index()] = Value::Absent;
-                    }
-                }
+                let earlier = if placement == Placement::Replace { take(below, values) } else { Vec::new() };
                 let mut elements = Vec::new();
                 self.elements(cursor, node, values, &mut elements)?;
+                for (slot, value) in earlier {
+                    // What the array does not give stands as it did.
+                    let target = &mut values[slot.index()];
+                    if *target == Value::Absent {
+                        *target = value;
+                    }
+                }
                 Value::List(elements)
             }
             _ => cursor.scalar()?,
@@ -193,6 +196,12 @@ fn descendants(children: &[BTreeMap<&str, usize>], node: usize, prefix: &str, na
         descendants(children, *child, &name, names);
         names.push((name, *child));
     }
+}
+
+/// Takes what some slots hold; seldom anything, as a record gives most paths once.
+fn take<'a>(slots: &[Slot], values: &mut [Value<'a>]) -> Vec<(Slot, Value<'a>)> {
+    let held = slots.iter().filter(|slot| values[slot.index()] != Value::Absent).copied().collect::<Vec<_>>();
+    held.into_iter().map(|slot| (slot, std::mem::take(&mut values[slot.index()]))).collect()
 }
 
 fn place<'a>(target: &mut Value<'a>, value: Value<'a>, placement: Placement) {

@@ -43,6 +43,13 @@ fn table() -> Vec<(&'static str, Json, Json, bool)> {
         ("keywords", json!({ "|contains|all": ["x", "z"] }), json!({ "a": "x", "b": "z" }), true),
         ("keywords", json!(["17"]), json!({ "a": 1175 }), true),
         ("dots inside a nested object", json!({ "a.b.c": 1 }), json!({ "a": { "b.c": 1 } }), true),
+        ("nearly equal numbers", json!({ "a": 0 }), json!({ "a": 1e-17 }), false),
+        (
+            "names with an underscore",
+            json!({ "s": { "a": 1 }, "_h": { "b": 1 }, "condition": "1 of *" }),
+            json!({ "b": 1 }),
+            false,
+        ),
         ("placeholders", json!({ "a|expand": "%list%" }), json!({ "a": "one" }), true),
     ]
 }
@@ -51,8 +58,10 @@ fn options() -> Options {
     Options { lists: BTreeMap::from([("list".to_owned(), vec!["one".to_owned()])]), ..Options::default() }
 }
 
+/// A rule of one selection, or of a whole detection.
 fn rule(selection: &Json) -> String {
-    file(&json!({ "s": selection, "condition": "s" }))
+    let whole = selection.get("condition").map(|_| selection.clone());
+    file(&whole.unwrap_or_else(|| json!({ "s": selection, "condition": "s" })))
 }
 
 /// One that is mended on either side shows here, and need not be stepped around any longer.

@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-use regex::RegexBuilder;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::graph::Graph;
-use super::text;
 use super::{Context, Options};
+use super::{regex, text};
 use crate::detect::fields::{FieldTable, Slot};
 use crate::detect::matcher::{
     Comparison, Detection as Matched, Expr, LogSource, NumberLiteral, OneOf, Pattern, Test, TextRelation,
@@ -20,8 +19,6 @@ use crate::detect::rule::document::{
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
 
-/// Largest compiled regular expression, in bytes.
-const REGEX_BYTES_MAX: usize = 10 << 20;
 /// Most tests of one detection, a selection counted each time that its condition uses it.
 const TESTS_MAX: usize = 200_000;
 
@@ -175,10 +172,7 @@ impl Lowering<'_> {
                 let pattern = value.scalar_text().ok_or_else(|| bad_value(value, "re needs a regular expression"))?;
                 let flags = [('i', ignore_case), ('m', multi_line), ('s', dot_all)];
                 let flags: String = flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)).collect();
-                // As part of the pattern they are part of what tells one test from another.
-                let pattern = if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") };
-                let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).build();
-                test(Test::Regex(regex.map_err(|error| bad_regex(value, &error))?))
+                test(Test::Regex(regex::compile(&pattern, &flags, value)?))
             }
             Operator::Network => self.networks(slot, field, value),
             Operator::Compare(comparison) => test(Test::Compare(comparison, number(value)?)),
@@ -195,7 +189,9 @@ impl Lowering<'_> {
 
     fn networks(&self, slot: Slot, field: &FieldSearch, value: &Node) -> Result<Expr, Fault> {
         let text = value.scalar_text().ok_or_else(|| bad_value(value, "cidr needs a network"))?;
-        let texts = if field.plan.expand { text::expand(&text, &self.options.lists, value)? } else { vec![text] };
+        let expanded = || text::expand(&text, &self.options.lists, value);
+        let texts = if field.plan.expand { expanded()? } else { vec![vec![text.clone()]] };
+        let texts: Vec<String> = texts.into_iter().map(|parts| parts.concat()).collect();
         let within = |text: &String| Ok(Expr::Test(slot, Test::Network(network(text, value)?)));
         Ok(Expr::Any(texts.iter().map(within).collect::<Result<_, Fault>>()?))
     }
@@ -203,6 +199,7 @@ impl Lowering<'_> {
     fn text(&self, slot: Slot, field: &FieldSearch, relation: TextRelation, value: &Node) -> Result<Expr, Fault> {
         let plan = &field.plan;
         let is_plain = relation == TextRelation::Equals && plan.encodings.is_empty() && !plan.expand;
+        let mut also = None;
         let text = match &value.data {
             Data::Null if is_plain => return Ok(Expr::Test(slot, Test::Null)),
             Data::Bool(expected) if is_plain => return Ok(Expr::Test(slot, Test::Boolean(*expected))),
@@ -210,9 +207,17 @@ impl Lowering<'_> {
                 let literal = NumberLiteral { canonical: number.canonical.as_str().into(), value: number.value };
                 return Ok(Expr::Test(slot, Test::Number(literal)));
             }
+            // An event's number is compared in one spelling, whatever the rule's.
+            Data::Number(number) => {
+                also = Some(number.canonical.as_str()).filter(|canonical| *canonical != number.spelling);
+                number.spelling.clone()
+            }
             _ => value.scalar_text().ok_or_else(|| bad_value(value, "null goes with no modifier"))?,
         };
-        let patterns = text::patterns(&text, relation, plan, &self.options.lists, value)?;
+        let mut patterns = text::patterns(&text, relation, plan, &self.options.lists, value)?;
+        if let Some(canonical) = also {
+            patterns.extend(text::patterns(canonical, relation, plan, &self.options.lists, value)?);
+        }
         let tests = patterns.into_iter().map(|pieces| Expr::Test(slot, Test::Text(Pattern::new(pieces, plan.cased))));
         Ok(any(slot, tests.collect(), plan.cased))
     }
@@ -284,7 +289,7 @@ fn number(value: &Node) -> Result<f64, Fault> {
 /// A network, or a lone address as a network of one.
 fn network(text: &str, value: &Node) -> Result<IpNet, Fault> {
     let text = text.trim();
-    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map(unmapped).map_err(|_| {
         let written = value.scalar_text().unwrap_or_default();
         if written.trim() != text {
             let message = format!("\"{text}\" is not a network, and {written} stands for it");
@@ -296,24 +301,14 @@ fn network(text: &str, value: &Node) -> Result<IpNet, Fault> {
     })
 }
 
-fn bad_value(value: &Node, why: &str) -> Fault {
-    Fault::new(Code::BadValue, value.at, format!("{} cannot be used here: {why}", shown(value)))
+/// A network of IPv4 addresses that is written as one of IPv6's: they are the same addresses.
+fn unmapped(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let (IpNet::V6(v6), Some(bits)) = (network, network.prefix_len().checked_sub(MAPPED_BITS)) else { return network };
+    let v4 = v6.addr().to_ipv4_mapped().and_then(|address| Ipv4Net::new(address, bits).ok());
+    v4.map_or(network, IpNet::V4)
 }
 
-fn bad_regex(value: &Node, error: &regex::Error) -> Fault {
-    let (message, hint) = match error {
-        regex::Error::CompiledTooBig(limit) => {
-            (format!("the regular expression needs more than {limit} bytes"), "use fewer or smaller repetitions")
-        }
-        error => {
-            let text = error.to_string();
-            let reason = text.lines().last().unwrap_or_default();
-            let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-            (
-                format!("not a regular expression: {reason}"),
-                "matching is linear in time, so look-around and back-references do not exist",
-            )
-        }
-    };
-    Fault::new(Code::BadRegex, value.at, message).hint(hint)
+fn bad_value(value: &Node, why: &str) -> Fault {
+    Fault::new(Code::BadValue, value.at, format!("{} cannot be used here: {why}", shown(value)))
 }

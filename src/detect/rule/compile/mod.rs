@@ -9,6 +9,7 @@ mod lints;
 mod lower;
 mod names;
 mod reach;
+mod regex;
 mod text;
 mod version;
 

@@ -21,10 +21,11 @@ pub(super) fn patterns(
     lists: &BTreeMap<String, Vec<String>>,
     node: &Node,
 ) -> Result<Vec<Vec<Piece>>, Fault> {
-    let texts = if plan.expand { expand(text, lists, node)? } else { vec![text.to_owned()] };
+    let texts = if plan.expand { expand(text, lists, node)? } else { vec![vec![text.to_owned()]] };
     let mut patterns = Vec::with_capacity(texts.len());
-    for text in texts {
-        let (encoded, relation) = encode(pieces(&text), relation, &plan.encodings, node)?;
+    for parts in texts {
+        let read = parts.iter().flat_map(|part| pieces(part)).collect();
+        let (encoded, relation) = encode(read, relation, &plan.encodings, node)?;
         patterns.extend(encoded.into_iter().map(|pieces| anchored(pieces, relation)));
     }
     Ok(patterns)
@@ -65,39 +66,55 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// A text with each `%name%` replaced by each value of its list. `\%` is a plain percent sign.
-pub(super) fn expand(text: &str, lists: &BTreeMap<String, Vec<String>>, node: &Node) -> Result<Vec<String>, Fault> {
-    let mut texts = vec![String::new()];
+/// The texts that a text with placeholders stands for, each in its parts: a value of a list is one by itself, so that a
+/// backslash at its end escapes nothing behind it. `\%` is a plain percent sign.
+pub(super) fn expand(
+    text: &str,
+    lists: &BTreeMap<String, Vec<String>>,
+    node: &Node,
+) -> Result<Vec<Vec<String>>, Fault> {
+    let mut texts = vec![Vec::new()];
+    let mut plain = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        let (before, behind) = (&rest[..at], &rest[at + 1..]);
-        if let Some(unescaped) = before.strip_suffix('\\') {
-            append(&mut texts, &[format!("{unescaped}%")], node)?;
+    while let Some(at) = rest.find(['\\', '%']) {
+        let (before, special) = rest.split_at(at);
+        plain.push_str(before);
+        rest = special;
+        if let Some(behind) = special.strip_prefix("\\%") {
+            plain.push('%');
             rest = behind;
             continue;
         }
-        let Some(end) = behind.find('%') else { break };
-        let name = &behind[..end];
+        // Another backslash stays, with what it may escape, for whoever reads wildcards.
+        let escaped = special.strip_prefix('\\').map(|behind| if behind.starts_with('\\') { 2 } else { 1 });
+        if let Some(bytes) = escaped {
+            plain.push_str(&special[..bytes]);
+            rest = &special[bytes..];
+            continue;
+        }
+        let Some((name, behind)) = special[1..].split_once('%') else { break };
         let values = lists.get(name).ok_or_else(|| {
             let hint = suggest(name, lists.keys().map(String::as_str));
             Fault::new(Code::UnknownList, node.at, format!("there is no list for %{name}%"))
                 .hint(format!("put its values into {name}.txt in a folder of rules.lists ({hint})"))
         })?;
-        append(&mut texts, &[before.to_owned()], node)?;
+        append(&mut texts, &[std::mem::take(&mut plain)], node)?;
         append(&mut texts, values, node)?;
-        rest = &behind[end + 1..];
+        rest = behind;
     }
-    append(&mut texts, &[rest.to_owned()], node)?;
+    plain.push_str(rest);
+    append(&mut texts, &[plain], node)?;
     Ok(texts)
 }
 
 /// Every text with every ending.
-fn append(texts: &mut Vec<String>, endings: &[String], node: &Node) -> Result<(), Fault> {
+fn append(texts: &mut Vec<Vec<String>>, endings: &[String], node: &Node) -> Result<(), Fault> {
     if texts.len().saturating_mul(endings.len()) > EXPANSION_MAX {
         let message = format!("the placeholders make more than {EXPANSION_MAX} values");
         return Err(Fault::new(Code::ExpansionTooLarge, node.at, message));
     }
-    *texts = texts.iter().flat_map(|text| endings.iter().map(move |ending| format!("{text}{ending}"))).collect();
+    let with = |text: &Vec<String>, ending: &String| text.iter().chain([ending]).cloned().collect();
+    *texts = texts.iter().flat_map(|text| endings.iter().map(move |ending| with(text, ending))).collect();
     Ok(())
 }
 
@@ -126,9 +143,7 @@ fn encode(
             }
             Encoding::Base64 => Stage::Pieces(vec![Piece::Text(STANDARD.encode(bytes(stage, node)?))]),
             Encoding::Base64Offset if index + 1 == encodings.len() => {
-                let bytes = bytes(stage, node)?;
-                let texts = (0..3).map(|offset| vec![Piece::Text(base64_at(&bytes, offset))]).collect();
-                return Ok((texts, TextRelation::Contains));
+                return Ok((base64_anywhere(&bytes(stage, node)?, node)?, TextRelation::Contains));
             }
             Encoding::Base64Offset => {
                 return Err(Fault::new(Code::ModifierConflict, node.at, "nothing can be encoded after base64offset"));
@@ -189,6 +204,18 @@ fn utf16(stage: Stage, to_bytes: fn(u16) -> [u8; 2], node: &Node) -> Result<Vec<
     let text = String::from_utf8(bytes)
         .map_err(|_| Fault::new(Code::ModifierConflict, node.at, "a value can be encoded as UTF-16 only once"))?;
     Ok(text.encode_utf16().flat_map(to_bytes).collect())
+}
+
+/// The texts, one of which some bytes leave in the Base64 of anything that they stand in. At some offsets a short value
+/// leaves nothing to look for.
+fn base64_anywhere(bytes: &[u8], node: &Node) -> Result<Vec<Vec<Piece>>, Fault> {
+    let texts = (0..3).map(|offset| base64_at(bytes, offset)).filter(|text| !text.is_empty());
+    let texts: Vec<Vec<Piece>> = texts.map(|text| vec![Piece::Text(text)]).collect();
+    if texts.is_empty() {
+        let message = "nothing of an empty value can be found in Base64";
+        return Err(Fault::new(Code::BadValue, node.at, message).hint("write what is to be found"));
+    }
+    Ok(texts)
 }
 
 /// What stays the same of some bytes in Base64, whatever stands before and behind them, if they begin `offset` bytes

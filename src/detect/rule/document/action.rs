@@ -29,7 +29,7 @@ pub(super) fn unfold(documents: Vec<Node>, reporter: &mut Reporter<'_>) -> Vec<N
             }
             Some("repeat") => {
                 let repeated = over(unfolded.last(), document);
-                unfolded.push(repeated);
+                unfolded.push(over(applying(global.as_ref(), &repeated).as_ref(), repeated));
             }
             _ => {
                 if let Some(action) = action {
@@ -37,11 +37,23 @@ pub(super) fn unfold(documents: Vec<Node>, reporter: &mut Reporter<'_>) -> Vec<N
                     let hint = suggest(&action.scalar_text().unwrap_or_default(), ACTIONS);
                     reporter.report(Fault::new(Code::UnknownAction, action.at, message).hint(hint));
                 }
-                unfolded.push(over(global.as_ref(), document));
+                unfolded.push(over(applying(global.as_ref(), &document).as_ref(), document));
             }
         }
     }
     unfolded
+}
+
+/// What a `global` adds to a document: to one that is no detection nothing that only a detection has.
+fn applying(global: Option<&Node>, document: &Node) -> Option<Node> {
+    let global = global?;
+    let (Data::Map(added), Data::Map(entries)) = (&global.data, &document.data) else { return Some(global.clone()) };
+    let is_other = |entry: &Entry| matches!(entry.key.text.as_str(), "correlation" | "anomaly" | "filter");
+    if !entries.iter().any(is_other) {
+        return Some(global.clone());
+    }
+    let added = added.iter().filter(|entry| entry.key.text != "detection");
+    Some(Node { at: global.at, data: Data::Map(added.cloned().collect()) })
 }
 
 /// The value of `action`, and the document without it.

@@ -215,7 +215,9 @@ impl<'a> Parser<'a> {
         };
         let pattern = *pattern;
         let is_them = pattern.eq_ignore_ascii_case("them");
-        let matching = |name: &str| if is_them { !name.starts_with('_') } else { glob(pattern, name) };
+        // A name that begins with an underscore is left to whoever names it.
+        let is_shown = |name: &str| !name.starts_with('_') || !is_them && pattern.starts_with('_');
+        let matching = |name: &str| is_shown(name) && (is_them || glob(pattern, name));
         let numbered = self.selections.iter().enumerate();
         let parts: Vec<Condition> = numbered
             .filter(|(_, selection)| matching(&selection.name))

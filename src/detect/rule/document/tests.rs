@@ -207,6 +207,54 @@ detection: {s: {a: 1}, condition: s}
 }
 
 #[test]
+fn a_global_adds_no_detection_to_what_is_none() {
+    let text = "
+action: global
+level: low
+detection: {s: {a: 1}, condition: s}
+---
+title: One
+---
+title: Many
+correlation: {type: event_count, rules: [one], timespan: 1h, condition: {gte: 2}}
+---
+title: Not these
+filter: {rules: [one], t: {b: 2}, condition: not t}
+---
+action: global
+level: high
+---
+action: repeat
+title: These neither
+";
+    let (documents, problems) = read_text(text);
+    assert!(problems.is_empty(), "{problems:?}");
+    let levels = documents.iter().map(|document| document.header.level.as_ref().map(|level| level.value.name()));
+    assert_eq!(levels.collect::<Vec<_>>(), [Some("low"); 4]);
+    let later = text.replace("level: low\n", "");
+    let (documents, _) = read_text(&later);
+    let level = |index: usize| documents[index].header.level.as_ref().map(|level| level.value.name());
+    assert_eq!((level(2), level(3)), (None, Some("high")), "a repeat is a document behind the global, too");
+}
+
+#[test]
+fn only_those_who_ask_get_names_with_an_underscore() {
+    for (condition, used) in [
+        ("1 of *", [true, false]),
+        ("all of them", [true, false]),
+        ("1 of *sel", [true, false]),
+        ("1 of _*", [false, true]),
+        ("_sel", [false, true]),
+    ] {
+        let text = format!("title: T\ndetection: {{sel: {{a: 1}}, _sel: {{b: 1}}, condition: {condition}}}\n");
+        let (documents, problems) = read_text(&text);
+        let Some(Body::Detection(detection)) = &documents[0].body else { panic!("{problems:?}") };
+        let condition = detection.condition.as_ref().expect("it can be read");
+        assert_eq!(condition.uses(2), used, "{text}");
+    }
+}
+
+#[test]
 fn custom_keys_are_kept_and_slips_are_errors() {
     let (documents, problems) = read_text(
         "title: T\nteam: blue\nrunbook: {url: 'https://example.org', pages: [1, 2.5]}\nreference: x\ndetection: {s: {a: 1}, condition: s}\n",
@@ -220,7 +268,7 @@ fn custom_keys_are_kept_and_slips_are_errors() {
 fn a_filter_takes_no_key_that_it_does_not_use() {
     let filter = |body: &str| read_text(&format!("title: F\nfilter:\n{body}\n")).1;
     assert!(filter("  rules: [a]\n  s: {x: 1}\n  condition: not s").is_empty());
-    assert_eq!(filter("  rule: [a]\n  s: {x: 1}\n  condition: not s"), ["3 missing-key", "3 unknown-key"]);
+    assert_eq!(filter("  rule: [a]\n  s: {x: 1}\n  condition: not s"), ["3 unknown-key"]);
     assert_eq!(filter("  rules: []\n  s: {x: 1}\n  condition: not s"), ["3 empty-selection"]);
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+use super::merge;
 use super::quoted::Quoted;
 use super::scalar::resolve;
 use super::{Data, Entry, Node, Spot, Text};
@@ -120,7 +121,7 @@ impl Loader<'_> {
                 let Some(Open { at, anchor, content, nodes }) = self.open.pop() else { return Ok(()) };
                 let data = match content {
                     Content::List(items) => Data::List(items.into()),
-                    Content::Map { entries, .. } => Data::Map(entries.into()),
+                    Content::Map { entries, .. } => Data::Map(merge::merged(entries)?.into()),
                 };
                 self.finish(Node { at, data }, anchor, nodes + 1)
             }

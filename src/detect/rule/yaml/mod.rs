@@ -3,6 +3,7 @@
 //! Not a general YAML library: keys are scalars, tags beyond the core schema are ignored, and every size is bounded.
 
 mod load;
+mod merge;
 mod quoted;
 mod scalar;
 mod word;

@@ -66,9 +66,12 @@ fn number(text: &str) -> Option<NumberLiteral> {
         return None;
     }
     let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    // A fraction of zeros is none.
+    let whole = digits.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|byte| byte == b'0'));
+    let whole = whole.map_or(digits, |(whole, _)| whole);
+    if whole.bytes().all(|byte| byte.is_ascii_digit()) {
         // JSON's grammar has no leading zeros and no plus, so neither has the canonical text.
-        let significant = digits.trim_start_matches('0');
+        let significant = whole.trim_start_matches('0');
         let plain = if significant.is_empty() { "0".to_owned() } else { format!("{sign}{significant}") };
         return Some(literal(Number::Text(&plain).canonical().into_owned(), value));
     }
@@ -95,6 +98,9 @@ mod tests {
             ("1.50", "1.5"),
             (".5", "0.5"),
             ("5.", "5"),
+            ("-5.00", "-5"),
+            ("9007199254740993.0", "9007199254740993"),
+            (".0", "0"),
             ("1e3", "1000"),
             ("-12.5", "-12.5"),
             ("12345678901234567890123", "12345678901234567890123"),

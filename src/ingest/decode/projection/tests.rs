@@ -48,6 +48,19 @@ fn the_last_of_two_stands() {
 }
 
 #[test]
+fn an_array_replaces_what_it_gives_and_nothing_else() {
+    let one = Value::Number(Number::Text("1"));
+    for text in
+        [r#"{"a.b":1,"a":[{"c":2}]}"#, r#"{"a":[{"c":2}],"a.b":1}"#, r#"{"a.b":1,"a":[]}"#, r#"{"a.b":1,"a":{"c":2}}"#]
+    {
+        check("a.b", text, &one);
+    }
+    let two = Value::List(vec![Value::Number(Number::Text("2"))]);
+    check("a.b", r#"{"a.b":1,"a":[{"b":2}]}"#, &two);
+    check("a.b", r#"{"a":[{"b":3}],"a":[{"b":2}]}"#, &two);
+}
+
+#[test]
 fn arrays_collect_what_lies_behind_them() {
     let texts = |texts: &[&'static str]| Value::List(texts.iter().map(|text| Value::text(text)).collect());
     check("x.y", r#"{"x":[{"y":"1"},{"z":0},{"y":"2"}]}"#, &texts(&["1", "2"]));

@@ -55,6 +55,16 @@ fn values_and_modifiers_match_as_sigma_says() {
             &[Value::text("a x")],
         ),
         ("f|base64: abc", &[Value::text("YWJj")], &[Value::text("abc")]),
+        ("f|base64offset|contains: f", &[Value::text("Zg==")], &[Value::text(""), Value::text("hello"), number("1")]),
+        ("f|startswith: 10.0", &[number("10.0"), Value::text("10.0.1"), Value::text("103")], &[Value::text("x10")]),
+        ("f|endswith: 1.50", &[number("1.50"), Value::text("v1.50"), Value::text("v1.5")], &[Value::text("v1.500")]),
+        ("f|contains: 1e3", &[number("1e3"), Value::text("21e3")], &[Value::text("100")]),
+        ("f: '1E999'", &[number("1E999"), number("1e999"), Value::text("1e999")], &[number("1E998")]),
+        ("f: 9007199254740993", &[number("9007199254740993.0")], &[number("9007199254740992.0")]),
+        ("f: ΓΙΩΡΓΟΣ", &[Value::text("γιωργος"), Value::text("γιωργοσ")], &[Value::text("γιωργο")]),
+        ("f: a?c", &[Value::text("aİc")], &[Value::text("aİİc")]),
+        ("f|cidr: '::ffff:10.0.0.0/104'", &[Value::text("10.1.2.3")], &[Value::text("11.0.0.1")]),
+        ("f|re: '2\\>&1'", &[Value::text("x 2>&1")], &[Value::text("2 &1")]),
         (
             "f|base64offset|contains: http://",
             &[Value::text("xxaHR0cDovLyy"), Value::text("odHRwOi8v")],
@@ -146,6 +156,16 @@ fn placeholders_take_the_values_of_lists() {
     let matches = |user| !matches(&rules, &[("user", Value::text(user))]).is_empty();
     assert!(matches("X-root") && matches("x-adm_7"));
     assert!(!matches("root") && !matches("x-admin"));
+    options.lists.insert("folders".to_owned(), vec!["C:\\x\\".to_owned()]);
+    let starts = |value: &str, user: &'static str| {
+        let text = format!("name: d\ndetection:\n  s: {{user|expand: '{value}'}}\n  condition: s\n");
+        let rules = compile(&[Source { path: "a.yml", text: &text }], &options).expect("the list is there").rules;
+        !super::matches(&rules, &[("user", Value::text(user))]).is_empty()
+    };
+    assert!(starts("%folders%*", r"C:\x\y"), "the end of a list's value escapes nothing");
+    assert!(!starts("%folders%*", r"C:\x*"));
+    assert!(starts(r"up\\%admins%", r"up\root"), "an escaped backslash escapes nothing either");
+    assert!(starts(r"up\%admins%", "up%admins%"));
     let missing = text.replace("admins", "admin");
     let problems = compile(&[Source { path: "a.yml", text: &missing }], &options).expect_err("no such list");
     assert_eq!(problems.iter().filter(|problem| problem.code == Code::UnknownList).count(), 1);
