@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use crate::detect::event::Origin;
 use crate::detect::observation::ReadOff;
-use crate::detect::rule::compiled::{Input, Role};
-use crate::detect::rule::{Logic, Rule, RuleSet};
+use crate::detect::rule::Logic;
+use crate::detect::rule::compiled::Role;
 use crate::detect::time::{Span, Timestamp};
 
-use super::shortfall::needs;
+use super::terms::Terms;
 use super::{count, neighbour};
 
 /// A match that counts.
@@ -40,60 +40,6 @@ pub(super) struct Nearest {
     pub(super) told: String,
     /// The matches that are meant, oldest first.
     pub(super) matches: Vec<Rc<Seen>>,
-}
-
-/// A rule and the names that its parts go by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'r> {
-    pub(super) rules: &'r RuleSet,
-    pub(super) rule: &'r Rule,
-}
-
-impl Terms<'_> {
-    /// The name of an input.
-    pub(super) fn input(&self, bit: usize) -> &str {
-        match self.rule.inputs[bit].input {
-            Input::Detection(label) => &self.rules.detection_names[label],
-            Input::Firing(inner) => &self.rules.rules[inner].header.name,
-        }
-    }
-
-    /// How long after a match its companion may come.
-    pub(super) const fn wait(&self) -> Span {
-        match self.rule.logic {
-            Logic::Absence { wait } => wait,
-            _ => Span::ZERO,
-        }
-    }
-
-    /// The inputs with a role, as bits.
-    pub(super) fn labels(&self, role: Role) -> u32 {
-        let inputs = self.rule.inputs.iter().enumerate();
-        inputs.filter(|(_, input)| input.role == role).fold(0, |labels, (bit, _)| labels | 1 << bit)
-    }
-
-    /// The names of the inputs with a role.
-    pub(super) fn names(&self, role: Role) -> String {
-        let bits = (0..self.rule.inputs.len()).filter(|bit| self.rule.inputs[*bit].role == role);
-        bits.map(|bit| self.input(bit)).collect::<Vec<_>>().join(" or ")
-    }
-
-    /// What the rule asks, in one line.
-    pub(super) fn asks(&self) -> String {
-        let rule = self.rule;
-        let fields = if rule.logic.fields().is_empty() { String::new() } else { format!(" of {}", self.fields()) };
-        let over = if rule.timespan == Span::ZERO { String::new() } else { format!(" over {}", rule.timespan) };
-        let names = &self.rules.keyspaces[rule.keyspace];
-        let by = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
-        let bounded = rule.condition.as_ref().filter(|condition| condition.bounds.bounds().next().is_some());
-        let condition = bounded.map(|condition| format!(", {}", needs(&condition.bounds)));
-        format!("{}{fields}{over}{by}{}", rule.header.kind, condition.unwrap_or_default())
-    }
-
-    /// The fields that are read, joined.
-    pub(super) fn fields(&self) -> String {
-        self.rule.logic.fields().iter().map(|slot| self.rules.fields.path(**slot)).collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// The matches of one group, as far as they can still matter.
@@ -138,7 +84,7 @@ impl Approach {
         let told = match &terms.rule.logic {
             Logic::Absence { wait } => {
                 let after = if *wait == Span::ZERO { String::new() } else { format!(" or {wait} after") };
-                let missed = terms.names(Role::Companion);
+                let missed = terms.names(Role::Companion, " or ");
                 let matches = self.seen.iter().filter(|seen| seen.time == at).cloned().collect();
                 let told = format!("no {missed} in the {} before{after}", terms.rule.timespan);
                 return Nearest { at, shortfall: 0.0, told, matches };

@@ -6,23 +6,32 @@ use crate::detect::rule::RuleSet;
 use crate::detect::value::Value;
 use crate::pipeline::Settings;
 
-use super::approach::Terms;
 use super::reason::Reason;
+use super::terms::Terms;
 
 /// Listed at most, of several values of which none matches.
 const LISTED_MAX: usize = 4;
 
-/// Why an event satisfies none of some detections: of several, the one that it satisfies most of.
+/// Why an event satisfies none of some detections: the one that it satisfies most of, or each of several that it
+/// satisfies as much of.
 pub(super) fn blame(rules: &RuleSet, labels: &[usize], source: &LogSource, values: &[Value<'_>]) -> (Reason, String) {
-    let nearest = labels.iter().copied().max_by(|a, b| {
-        let share = |label: usize| satisfied(&rules.matcher.detection(label).expr, values);
-        // Of equals the first.
-        share(*a).total_cmp(&share(*b)).then_with(|| b.cmp(a))
-    });
-    let Some(label) = nearest else { return (Reason::NoMatch, String::new()) };
-    let (reason, why) = of_detection(rules, label, source, values);
-    let name = &rules.detection_names[label];
-    (reason, if labels.len() > 1 { format!("{name}: {why}") } else { why })
+    let share = |label: usize| satisfied(&rules.matcher.detection(label).expr, values);
+    let most = labels.iter().map(|label| share(*label)).fold(0.0, f64::max);
+    let nearest: Vec<usize> = labels.iter().copied().filter(|label| share(*label) >= most).collect();
+    let told: Vec<(Reason, String)> = nearest.iter().map(|label| of_detection(rules, *label, source, values)).collect();
+    // Filtered out is nearer than not matched.
+    let filtered = told.iter().position(|(reason, _)| *reason == Reason::Filtered);
+    let named = |at: usize| match labels {
+        [_] => told[at].1.clone(),
+        _ => format!("{}: {}", rules.detection_names[nearest[at]], told[at].1),
+    };
+    if let Some(at) = filtered {
+        return (Reason::Filtered, named(at));
+    }
+    let mut all: Vec<String> = (0..told.len().min(LISTED_MAX)).map(named).collect();
+    let more = told.len().saturating_sub(LISTED_MAX);
+    all.extend((more > 0).then(|| format!("{more} more as far")));
+    (Reason::NoMatch, all.join("; "))
 }
 
 fn of_detection(rules: &RuleSet, label: usize, source: &LogSource, values: &[Value<'_>]) -> (Reason, String) {
@@ -55,10 +64,16 @@ fn failing(expr: &Expr, values: &[Value<'_>], fields: &FieldTable) -> Option<Str
         Expr::All(parts) => {
             parts.iter().find(|part| !part.holds(values)).and_then(|part| failing(part, values, fields))
         }
-        Expr::Any(parts) => match alternatives(parts, fields) {
-            Some((path, wanted)) => Some(format!("{path} is none of {wanted}")),
-            None => parts.first().and_then(|part| failing(part, values, fields)),
-        },
+        Expr::Any(parts) => {
+            if let Some((path, wanted)) = alternatives(parts, fields) {
+                return Some(format!("{path} is none of {wanted}"));
+            }
+            // Of equals the first.
+            let share = |part: &Expr| satisfied(part, values);
+            let nearest = parts.iter().reduce(|best, part| if share(part) > share(best) { part } else { best })?;
+            let why = failing(nearest, values, fields)?;
+            Some(if parts.len() > 1 { format!("{why} (nearest of {} alternatives)", parts.len()) } else { why })
+        }
         Expr::Not(part) => holding(part, values, fields),
         Expr::Test(slot, test) => Some(refused(*slot, test, values, fields)),
     }

@@ -8,8 +8,10 @@ use crate::detect::rule::compiled::{Condition, Role};
 use crate::detect::time::Span;
 use crate::detect::value::shortest;
 
-use super::approach::{Approach, Nearest, Seen, Terms};
+use super::approach::{Approach, Nearest, Seen};
+use super::neighbour::millis;
 use super::shortfall::{NEARLY, needs, of_condition, open_share, shortfall};
+use super::terms::Terms;
 
 /// How far a window is from the rule's condition, and in words.
 pub(super) fn judge(window: &[Rc<Seen>], terms: &Terms<'_>) -> Option<(f64, String)> {
@@ -76,16 +78,32 @@ fn temporal(window: &[Rc<Seen>], condition: Option<&Condition>, terms: &Terms<'_
 /// The longest beginning of the sequence: each step by the earliest match that can take it.
 fn ordered(window: &[Rc<Seen>], gap_min: Span, terms: &Terms<'_>) -> (f64, String) {
     let steps = terms.rule.inputs.len();
-    let (mut done, mut from, mut earliest) = (0, 0, None);
+    let (mut done, mut from, mut last) = (0, 0, None::<&Rc<Seen>>);
     while done < steps {
-        let fits = |seen: &Rc<Seen>| seen.labels & (1 << done) != 0 && earliest.is_none_or(|least| seen.time >= least);
+        let is_after = |seen: &Rc<Seen>| last.is_none_or(|last| seen.time >= last.time + gap_min);
+        let fits = |seen: &Rc<Seen>| seen.labels & (1 << done) != 0 && is_after(seen);
         let Some(next) = window[from..].iter().position(fits) else { break };
-        earliest = Some(window[from + next].time + gap_min);
+        last = Some(&window[from + next]);
         from += next + 1;
         done += 1;
     }
-    let next = if done < steps { format!("; {} would be next", terms.input(done)) } else { String::new() };
-    (open_share(amount(done), amount(steps)), format!("{done} of {steps} steps{next}"))
+    if done == steps {
+        return (NEARLY, format!("{done} of {steps} steps"));
+    }
+    let name = terms.input(done);
+    let early = window[from..].iter().rfind(|seen| seen.labels & (1 << done) != 0).zip(last);
+    let (near, told) = match early {
+        // The nearer to the gap the better, and each better than none at all.
+        Some((early, last)) => {
+            let after = early.time.since(last.time);
+            (
+                1.0 - open_share(millis(after), millis(gap_min)),
+                format!("{name} came {after} after, and {gap_min} are needed"),
+            )
+        }
+        None => (0.0, format!("{name} would be next")),
+    };
+    (open_share(amount(done) + near / 2.0, amount(steps)), format!("{done} of {steps} steps; {told}"))
 }
 
 fn ratio(window: &[Rc<Seen>], count_min: u32, condition: &Condition, terms: &Terms<'_>) -> (f64, String) {

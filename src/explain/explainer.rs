@@ -17,11 +17,12 @@ use crate::ingest::geo::Places;
 use crate::ingest::{Disposition, Record};
 use crate::pipeline::{BatchOutcome, Partition, Pipeline, Settings};
 
-use super::approach::{Seen, Terms};
+use super::approach::Seen;
 use super::blame::{blame, missing_keys};
 use super::reason::{Exclusions, Reason};
 use super::report::{EventReport, Events, Explanation};
 use super::story::Story;
+use super::terms::Terms;
 
 /// No result depends on it, and nobody attacks an explanation.
 const HASH_SEED: [u64; 4] = [0; 4];
@@ -132,6 +133,7 @@ impl Explainer {
         Explanation {
             rule: Arc::clone(&rule.header),
             asks: terms.asks(),
+            group_by: rules.keyspaces[rule.keyspace].clone(),
             only: self.question.only,
             events: self.events,
             excluded: self.exclusions.report(),
@@ -217,7 +219,10 @@ impl Explainer {
                 let missing = values.map(|values| missing_keys(&terms, observation.labels, values, &self.settings));
                 (Reason::MissingKey, missing.unwrap_or_default())
             }
-            Fate::LacksField => (Reason::MissingField, terms.fields()),
+            Fate::LacksField => {
+                let lacking = values.map_or_else(|| terms.fields(), |values| terms.lacking(values));
+                (Reason::MissingField, lacking)
+            }
             Fate::Dropped => (Reason::Limit, "limits.window_entries".to_owned()),
             Fate::Duplicate | Fate::Counted | Fate::Awaited => (Reason::Duplicate, String::new()),
         };

@@ -13,6 +13,7 @@ mod reason;
 mod report;
 mod shortfall;
 mod story;
+mod terms;
 
 pub use explainer::{Explainer, Made, Question};
 pub use reason::Reason;

@@ -6,8 +6,9 @@ use crate::detect::rule::Logic;
 use crate::detect::rule::compiled::Role;
 use crate::detect::time::Span;
 
-use super::approach::{Approach, Nearest, Seen, Terms};
+use super::approach::{Approach, Nearest, Seen};
 use super::shortfall::{NEARLY, needs, open_share, shortfall};
+use super::terms::Terms;
 
 /// `value_change` and `geo_velocity`: the match at a position with the one before and the one after it.
 pub(super) fn pairs(approach: &Approach, at: usize, terms: &Terms<'_>) -> Option<Nearest> {
@@ -115,6 +116,6 @@ fn value(seen: &Seen) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 milliseconds")]
-const fn millis(span: Span) -> f64 {
+pub(super) const fn millis(span: Span) -> f64 {
     span.millis() as f64
 }

@@ -19,6 +19,8 @@ pub struct Explanation {
     pub rule: Arc<RuleHeader>,
     /// What it asks, in one line.
     pub asks: String,
+    /// The fields that it groups by; none if everything is one group.
+    pub group_by: Vec<String>,
     /// The group that was asked about; empty for all.
     pub only: Group,
     /// How many events there were.

@@ -10,8 +10,9 @@ use crate::detect::rule::Logic;
 use crate::detect::time::Timestamp;
 use crate::detect::value::shortest;
 
-use super::approach::{Approach, Nearest, Seen, Terms};
+use super::approach::{Approach, Nearest, Seen};
 use super::report::{EventReport, GroupReport, NearestReport, Place};
+use super::terms::Terms;
 
 /// The counts of a group, and the nearest that it came.
 #[derive(Debug, Default)]

@@ -30,7 +30,8 @@ pub(super) fn explanation(explanation: &Explanation, groups_max: usize) -> Strin
     }
     lines.push(String::new());
     let shown = explanation.groups.iter().take(groups_max);
-    lines.extend(shown.flat_map(of_group_lines));
+    let is_grouped = !explanation.group_by.is_empty();
+    lines.extend(shown.flat_map(|report| of_group_lines(report, is_grouped)));
     match explanation.groups.len().saturating_sub(groups_max) {
         0 if explanation.groups.is_empty() => lines.push("no group has a match".to_owned()),
         0 => {}
@@ -64,7 +65,11 @@ fn excluded(reasons: &[Excluded]) -> Vec<String> {
     lines.extend(reasons.iter().take(DETAILS_MAX).map(line));
     let rest: u64 = reasons.iter().skip(DETAILS_MAX).map(|one| one.count).sum();
     if rest > 0 {
-        lines.push(format!("{:>12} for other reasons", HumanCount(rest).to_string()));
+        lines.push(format!(
+            "{:>12} for {} more reasons, which --format json names",
+            HumanCount(rest).to_string(),
+            reasons.len() - DETAILS_MAX
+        ));
     }
     // A late match is not lost to rules that look at single events.
     if first.reason == Reason::Late {
@@ -73,15 +78,13 @@ fn excluded(reasons: &[Excluded]) -> Vec<String> {
     lines
 }
 
-fn of_group_lines(report: &GroupReport) -> Vec<String> {
+fn of_group_lines(report: &GroupReport, is_grouped: bool) -> Vec<String> {
+    // A single event without the fields of its group alerts all the same.
+    let name = if is_grouped && report.group.0.is_empty() { "no group".to_owned() } else { group(&report.group) };
     let Some(nearest) = &report.nearest else {
-        return vec![format!(
-            "{STRONG}{}{STRONG:#}  {} matches, none of them near",
-            group(&report.group),
-            report.matches
-        )];
+        return vec![format!("{STRONG}{name}{STRONG:#}  {} matches, none of them near", report.matches)];
     };
-    let mut lines = vec![format!("{STRONG}{}{STRONG:#}  {}", group(&report.group), outcome(report, nearest))];
+    let mut lines = vec![format!("{STRONG}{name}{STRONG:#}  {}", outcome(report, nearest))];
     let hidden = nearest.matches.len().saturating_sub(MATCHES_MAX);
     if hidden > 0 {
         lines.push(format!(

@@ -132,9 +132,70 @@ fn sequences_and_shares() {
     check(&temporal, &events, "2 of 3 rules, without c @10");
     let ordered = format!("correlation: {{type: temporal_ordered, rules: [a, b, c], {over}}}");
     check(&ordered, &events, "2 of 3 steps; c would be next @10");
+    let apart = format!("{ordered}\ntokenwatch: {{min_gap: 30s}}");
+    check(&apart, &events, "1 of 3 steps; b came 20s after, and 30s are needed @20");
     let ratio =
         format!("anomaly: {{type: ratio, rules: [a], of: [a, b], {over}, min_count: 4, condition: {{gte: 0.5}}}}");
     check(&ratio, &events, "a share of 0.333 of 3 matches (needs >= 0.5, and 4 matches) @20");
+}
+
+#[test]
+fn the_header_says_what_only_the_type_asks() {
+    let asks = |body: &str| explain(&rules(body, ""), &[]).asks;
+    let over = "group-by: [jwt.sub], timespan: 5m";
+    for (body, said) in [
+        (
+            format!("correlation: {{type: temporal_ordered, rules: [a, b], {over}}}\ntokenwatch: {{min_gap: 30s}}"),
+            "temporal_ordered over 5m by jwt.sub, a then b, 30s or more apart",
+        ),
+        (
+            format!("anomaly: {{type: absence, rules: [a], without: [b, c], wait: 1m, {over}}}"),
+            "absence over 5m by jwt.sub, a without b or c in the 5m before or the 1m after",
+        ),
+        (
+            format!("anomaly: {{type: ratio, rules: [a], of: [a, b], {over}, min_count: 4, condition: {{gte: 0.5}}}}"),
+            "ratio over 5m by jwt.sub, a among 4 or more of a or b, needs >= 0.5",
+        ),
+        (
+            format!("anomaly: {{type: new_value, rules: [a], learning: 1h, {over}, condition: {{field: v}}}}"),
+            "new_value of v over 5m by jwt.sub, after 1h of learning",
+        ),
+        (
+            format!("anomaly: {{type: geo_velocity, rules: [a], {over}, condition: {{gte: 900}}}}"),
+            "geo_velocity of source.geo.location.lat, source.geo.location.lon over 5m by jwt.sub, 100 km or more apart, \
+             needs >= 900",
+        ),
+    ] {
+        assert_eq!(asks(&body), said);
+    }
+}
+
+#[test]
+fn what_fails_an_event_is_told_of_the_nearest_alternative() {
+    let detail = |detection: &str, event: serde_json::Value| {
+        let text = format!("name: r\ndetection:\n{detection}\n");
+        explain(&text, &[(0, "login", event)]).excluded[0].detail.clone()
+    };
+    let either = "  s1: {v: 1, w: 1}\n  s2: {x: 1, y: 1}\n  condition: 1 of s*";
+    assert_eq!(detail(either, json!({"x": 1, "y": 2})), "y is not 1 (nearest of 2 alternatives)");
+    assert_eq!(detail(either, json!({"v": 1, "y": 2})), "w is missing (nearest of 2 alternatives)");
+    assert_eq!(detail("  k: [evil, bad]\n  condition: k", json!({"x": 1})), "any field is none of *evil*, *bad*");
+    let both = rules("correlation: {type: temporal, rules: [a, b], timespan: 5m}", "");
+    let told = explain(&both, &[(0, "login", json!(1))]).excluded[0].detail.clone();
+    assert_eq!(told, "a: event.action is not a; b: event.action is not b");
+}
+
+#[test]
+fn what_a_match_lacks_is_named() {
+    let velocity = rules(
+        "anomaly: {type: geo_velocity, rules: [a], group-by: [jwt.sub], timespan: 5m, condition: {gte: 900}}",
+        "",
+    );
+    let lacks = |event: serde_json::Value| explain(&velocity, &[(0, "a", event)]).excluded[0].detail.clone();
+    assert_eq!(lacks(json!({"v": 1})), "source.geo.location.lat, source.geo.location.lon");
+    assert_eq!(lacks(json!({"source.geo.location.lat": 1})), "source.geo.location.lon");
+    let nowhere = json!({"source.geo.location.lat": "north", "source.geo.location.lon": 1});
+    assert_eq!(lacks(nowhere), "source.geo.location.lat as a number");
 }
 
 #[test]
