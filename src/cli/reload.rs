@@ -73,8 +73,15 @@ pub(super) struct Target {
 }
 
 /// Puts new rules in force as they come: when files change, if `rules.reload` says so, and on SIGHUP. Files that changed
-/// since those with this fingerprint were read count too. Never ends.
+/// since those with this fingerprint were read count too. Never ends while signals can come.
 pub(super) async fn watch(config: Config, fingerprint: Fingerprint, target: Target, mut hangup: Signal) {
+    if config.rules.paths.is_empty() {
+        // So it is in a demonstration.
+        while hangup.recv().await.is_some() {
+            info!("rules: no rules.paths are configured to be read again; those in force stay");
+        }
+        return;
+    }
     let looks = config.rules.reload;
     let kept = config.clone();
     let mut watched = Watched::new(config, fingerprint);

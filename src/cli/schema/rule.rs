@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::detect::rule::compiled::{Level, Status};
-use crate::detect::rule::words::{ACTIONS, BODIES, KNOWN, NAME_BYTES_MAX};
+use crate::detect::rule::words::{ACTIONS, BODIES, KNOWN, NAME_BYTES_MAX, SETTINGS};
 
 use super::{detection, explained, merge, properties, reference, scalar, texts, window};
 
@@ -90,19 +90,21 @@ fn named() -> Json {
     json!({ "anyOf": [{ "required": ["name"] }, title, action] })
 }
 
-/// `min_gap` is for sequences alone, `group-by` for detections.
+/// `min_gap` is for sequences alone, `group-by` for detections, and a filter has no settings.
 fn settings() -> Json {
     let sequence = json!({ "properties": { "type": { "const": "temporal_ordered" } } });
     let is_sequence = json!({ "required": ["correlation"], "properties": { "correlation": sequence } });
     let has_window = json!({ "anyOf": [{ "required": ["correlation"] }, { "required": ["anomaly"] }] });
-    let has_steps = json!({ "anyOf": [is_sequence, { "required": ["filter"] }, { "required": ["action"] }] });
+    let has_steps = json!({ "anyOf": [is_sequence, { "required": ["action"] }] });
     json!({ "allOf": [
-        { "if": has_steps, "else": without("min_gap") },
-        { "if": has_window, "then": without("group-by") },
+        { "if": has_steps, "else": without(&["min_gap"]) },
+        { "if": has_window, "then": without(&["group-by"]) },
+        { "if": { "required": ["filter"] }, "then": without(&SETTINGS) },
     ] })
 }
 
-/// Documents that do not have a setting.
-fn without(setting: &str) -> Json {
-    json!({ "properties": { "tokenwatch": { "properties": properties([(setting, json!(false))]) } } })
+/// Documents that do not have some settings.
+fn without(settings: &[&str]) -> Json {
+    let none = settings.iter().map(|setting| (*setting, json!(false)));
+    json!({ "properties": { "tokenwatch": { "properties": properties(none) } } })
 }

@@ -59,7 +59,8 @@ pub(super) fn read(node: &Node, selections: &[Selection], reporter: &mut Reporte
 }
 
 fn parse(node: &Node, selections: &[Selection], reporter: &mut Reporter<'_>) -> Option<Condition> {
-    let text = reporter.check(node.scalar_text().ok_or_else(|| wrong_type(node, "condition", "a text")))?;
+    let text =
+        reporter.check(node.scalar_text().ok_or_else(|| wrong_type(node, "condition", "a text or a list of texts")))?;
     let mut parser = Parser { node, selections, words: words(&text), next: 0, depth: 0, unknown: Vec::new() };
     let parsed = parser.whole();
     let is_known = parser.unknown.is_empty();

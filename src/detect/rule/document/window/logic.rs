@@ -213,7 +213,8 @@ fn criteria(
         some_bound |= condition.get(word).is_some();
         is_right &= bound.is_some() == condition.get(word).is_some();
     }
-    if has_bounds && !some_bound {
+    // One that is misspelt may be the bound.
+    if has_bounds && !some_bound && is_right {
         is_right = false;
         let fault = Fault::new(Code::EmptyCondition, condition.at, "the condition has no bound");
         reporter.report(fault.hint("add one of gt, gte, lt, lte, eq, neq, as in \"gte: 5\""));

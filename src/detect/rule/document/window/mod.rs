@@ -116,14 +116,15 @@ fn meant(section: &Section<'_>) -> Option<Spanned<&'static str>> {
 
 /// A key of another type is told apart from one that no type has.
 fn refuse_unknown(section: &Section<'_>, kind: Option<&str>, reporter: &mut Reporter<'_>) {
-    let every = || COMMON.into_iter().chain(logic::EXTRA_KEYS.iter().map(|(key, _)| *key));
+    let is_of_kind = |types: &[&str]| kind.is_none_or(|kind| types.contains(&kind));
+    let extra = logic::EXTRA_KEYS.iter().filter(|(_, types)| is_of_kind(types)).map(|(key, _)| *key);
+    let known: Vec<&str> = COMMON.into_iter().chain(extra).collect();
     for entry in section.entries {
         let key = entry.key.text.as_str();
         if COMMON.contains(&key) {
             continue;
         }
         let Some((_, types)) = logic::EXTRA_KEYS.iter().find(|(extra, _)| *extra == key) else {
-            let known: Vec<&str> = every().collect();
             reporter.report(home::unknown(section, entry, &known));
             continue;
         };
