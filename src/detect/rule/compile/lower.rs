@@ -18,6 +18,7 @@ use crate::detect::rule::document::{
 };
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
+use crate::detect::value::number_spelled;
 
 /// Most tests of one detection, a selection counted each time that its condition uses it.
 const TESTS_MAX: usize = 200_000;
@@ -207,9 +208,10 @@ impl Lowering<'_> {
                 let literal = NumberLiteral { canonical: number.canonical.as_str().into(), value: number.value };
                 return Ok(Expr::Test(slot, Test::Number(literal)));
             }
-            // An event's number is compared in one spelling, whatever the rule's.
+            // An event's number is compared in one spelling, whatever the rule's; with zeros before it, it is an identifier.
             Data::Number(number) => {
-                also = Some(number.canonical.as_str()).filter(|canonical| *canonical != number.spelling);
+                let is_other = number.canonical != number.spelling && number_spelled(&number.spelling).is_some();
+                also = Some(number.canonical.as_str()).filter(|_| is_other);
                 number.spelling.clone()
             }
             _ => value.scalar_text().ok_or_else(|| bad_value(value, "null goes with no modifier"))?,

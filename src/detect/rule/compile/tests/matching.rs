@@ -58,6 +58,7 @@ fn values_and_modifiers_match_as_sigma_says() {
         ("f|base64offset|contains: f", &[Value::text("Zg==")], &[Value::text(""), Value::text("hello"), number("1")]),
         ("f|startswith: 10.0", &[number("10.0"), Value::text("10.0.1"), Value::text("103")], &[Value::text("x10")]),
         ("f|endswith: 1.50", &[number("1.50"), Value::text("v1.50"), Value::text("v1.5")], &[Value::text("v1.500")]),
+        ("f|contains: 00429", &[Value::text("x00429")], &[Value::text("429"), Value::text("0429"), number("429")]),
         ("f|contains: 1e3", &[number("1e3"), Value::text("21e3")], &[Value::text("100")]),
         ("f: '1E999'", &[number("1E999"), number("1e999"), Value::text("1e999")], &[number("1E998")]),
         ("f: 9007199254740993", &[number("9007199254740993.0")], &[number("9007199254740992.0")]),
