@@ -4,6 +4,7 @@
 //! Not the finding of files, nor how a verdict looks: those are the command line's.
 
 mod compare;
+mod concern;
 mod document;
 mod event;
 mod expected;

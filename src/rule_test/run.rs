@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::detect::Origin;
 use crate::detect::alert::{Alert, Group};
+use crate::detect::observation::Watch;
 use crate::detect::outcome::RuleTally;
 use crate::detect::rule::RuleSet;
 use crate::explain::{Explainer, Explanation, Question};
@@ -12,6 +13,7 @@ use crate::ingest::{Record, Rejection};
 use crate::pipeline::{BatchOutcome, Pipeline, Settings};
 
 use super::compare::{Pair, pair_up};
+use super::concern::Concerns;
 use super::document::Case;
 use super::event::{Rejected, Series, schedule};
 
@@ -61,10 +63,11 @@ impl Runner {
         Self { pipeline, settings: settings.clone(), places: Arc::clone(places), origin, outcome }
     }
 
-    /// Why a rule, by its position in the set, did or did not fire in a case.
+    /// Why a rule, by its position in the set, did or did not fire in a case: in the groups that have the names and values
+    /// of `only`.
     #[must_use]
-    pub fn explain(&self, case: &Case, rule: usize) -> Explanation {
-        let question = Question { rule, only: Group::default(), alert: None };
+    pub fn explain(&self, case: &Case, rule: usize, only: Group) -> Explanation {
+        let question = Question { rule, only, alert: None };
         let rules = Arc::clone(self.pipeline.rules());
         let mut explainer = Explainer::with_places(rules, &self.settings, question, Arc::clone(&self.places));
         for (offset, (index, n)) in (0..).zip(schedule(&case.events)) {
@@ -97,6 +100,32 @@ impl Runner {
         let rules = outcome.detected.rules.clone();
         outcome.clear();
         Verdict { raised, pairs, rejected, events: schedule.len(), rules }
+    }
+
+    /// Which rules, by their positions in the set, a case could have made alert: those with a window of whose `rules` it
+    /// has a match that counts, and single-event rules that one of its events comes near.
+    pub fn concerned(&mut self, case: &Case) -> Vec<bool> {
+        let Self { pipeline, settings, places, origin, .. } = self;
+        let rules = Arc::clone(pipeline.rules());
+        let mut concerns = Concerns::new(&rules, settings.source.logsource());
+        let mut outcome = BatchOutcome::new(&rules);
+        outcome.detected.watch = Some(Watch::of(&rules, 0..rules.rules.len()));
+        let mut partition = pipeline.partition(HASH_SEED);
+        for (offset, (index, n)) in (0..).zip(schedule(&case.events)) {
+            let origin = Origin { offset, ..origin.clone() };
+            let payload = case.events[index].record(n);
+            let record = Record { origin: &origin, timestamp: None, payload: Some(&payload) };
+            let mut values = Vec::new();
+            if pipeline.read(&record, places, &mut values).is_ok() {
+                concerns.event(&values);
+            }
+            pipeline.decide(&mut partition, 0, &record, &mut outcome);
+            outcome.detected.watch.iter().flat_map(|watch| &watch.seen).for_each(|seen| concerns.observation(seen));
+            outcome.clear();
+        }
+        pipeline.finish(&mut partition, &mut outcome);
+        outcome.detected.watch.iter().flat_map(|watch| &watch.seen).for_each(|seen| concerns.observation(seen));
+        concerns.finish()
     }
 
     /// Why the first event of a series is none, if so.

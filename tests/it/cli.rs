@@ -3,7 +3,9 @@
 mod check;
 mod compare;
 mod configuration;
+mod coverage;
 mod explain;
+mod failed_test;
 pub mod fixture;
 mod generate;
 mod replay;

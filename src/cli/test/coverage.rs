@@ -1,7 +1,7 @@
 //! Which rules have a test in which they alert, and one in which they could have and stayed quiet.
 //!
-//! A quiet test is one that concerns the rule: it matched, and did not alert. So a test whose events miss the rule by a
-//! slip of the pen is none. A single-event rule that matches alerts, so for it any test with events will do.
+//! A quiet test is one that puts the rule to the proof: its events could have made the rule alert, and did not. So a test
+//! whose events miss the rule by a slip of the pen is none.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -11,13 +11,12 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value as Json, json};
 
+use crate::cli::Failure;
 use crate::cli::rules::RuleTexts;
-use crate::cli::{Failure, Format};
 use crate::config::rule_files::RuleFiles;
-use crate::detect::outcome::RuleTally;
-use crate::detect::rule::{Logic, Options, Rule};
+use crate::detect::rule::{Options, Rule};
 
-use super::FileResult;
+use super::results::{FileResult, WrongRules};
 
 /// For each rule that alerts, how many tests of either kind it has.
 #[derive(Debug, Default)]
@@ -36,28 +35,26 @@ struct Row {
 }
 
 impl Coverage {
-    /// The rules of the files that were found, without a test as yet.
-    pub(super) fn of(found: RuleFiles, options: &Options) -> Result<Self, Failure> {
+    /// The rules of the files that were found, without a test as yet; or why they are not known.
+    pub(super) fn of(found: RuleFiles, options: &Options) -> Result<Result<Self, WrongRules>, Failure> {
         let mut coverage = Self { named: found.rules.iter().map(|path| real(path)).collect(), ..Self::default() };
         let texts = RuleTexts::of(RuleFiles { tests: Vec::new(), ..found })?;
-        match texts.compile(options) {
+        Ok(match texts.compile(options) {
             Ok(compiled) => {
                 for rule in compiled.rules.rules.iter().filter(|rule| rule.alerts) {
                     coverage.rules.insert(place(rule), Row { file: rule.notes.file.clone(), ..Row::default() });
                 }
                 Ok(coverage)
             }
-            Err(problems) => {
-                // Nobody is left to tell if standard error cannot be written.
-                let _ = texts.print(&problems, Format::Text, &mut anstream::stderr());
-                Err(Failure::WrongAsReported)
-            }
-        }
+            Err(problems) => Err(WrongRules::new(texts, problems)),
+        })
     }
 
     /// Counts what the tests of a file say of its rules.
-    pub(super) fn add(&mut self, result: &FileResult) {
-        let Some(ready) = &result.suite.ready else { return };
+    pub(super) fn add(&mut self, result: &mut FileResult) {
+        let Some(ready) = &mut result.suite.ready else { return };
+        let passed = || result.ran.iter().filter(|ran| ran.verdict.is_pass());
+        let concerned: Vec<_> = passed().map(|ran| ready.runner.concerned(&ready.file.cases[ran.index])).collect();
         for (index, rule) in ready.rules.rules.iter().enumerate().filter(|(_, rule)| rule.alerts) {
             let place = place(rule);
             if self.named.contains(&place.0) && !self.rules.contains_key(&place) {
@@ -65,10 +62,10 @@ impl Coverage {
             }
             let row = self.rules.entry(place).or_default();
             row.file.clone_from(&rule.notes.file);
-            for ran in result.ran.iter().filter(|ran| ran.verdict.is_pass()) {
-                let tally = &ran.verdict.rules[index];
-                row.firing += usize::from(tally.alerts > 0);
-                row.quiet += usize::from(is_quiet(rule, tally, ran.verdict.events));
+            for (ran, concerned) in passed().zip(&concerned) {
+                let is_firing = ran.verdict.rules[index].alerts > 0;
+                row.firing += usize::from(is_firing);
+                row.quiet += usize::from(concerned[index] && !is_firing);
             }
         }
     }
@@ -83,14 +80,6 @@ impl Coverage {
         let row = |((_, line, rule), row): (&(PathBuf, usize, String), &Row)| json!({"rule": rule, "file": row.file, "line": line, "firing": row.firing, "quiet": row.quiet});
         self.rules.iter().map(row).collect()
     }
-}
-
-fn is_quiet(rule: &Rule, tally: &RuleTally, events: usize) -> bool {
-    let is_concerned = match rule.logic {
-        Logic::Event => events > 0,
-        _ => tally.matches + tally.missing_key + tally.duplicates > 0,
-    };
-    is_concerned && tally.alerts == 0
 }
 
 fn place(rule: &Rule) -> (PathBuf, usize, String) {

@@ -2,13 +2,15 @@
 //!
 //! `-` is expected, `+` was raised; two that belong together stand one above the other, with carets where they differ.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 use serde_json::Value as Json;
 
 use crate::detect::alert::Alert;
-use crate::rule_test::{Case, Expected, Pair, Verdict, fact};
+use crate::rule_test::{Case, Expected, Pair, Rejected, Verdict, fact};
 
-use super::Ran;
+use super::results::Ran;
 
 /// More pairs than this are shown without those that are as expected.
 const CONTEXT_MAX: usize = 12;
@@ -22,11 +24,7 @@ const SAME: Style = Style::new().dimmed();
 /// What is wrong with the alerts and events of a failed test, a line each.
 pub(super) fn lines(case: &Case, ran: &Ran) -> Vec<String> {
     let verdict = &ran.verdict;
-    let mut lines: Vec<String> = verdict
-        .rejected
-        .iter()
-        .map(|rejected| format!("line {}: event {} is no event: {}", rejected.line, rejected.n, rejected.reason))
-        .collect();
+    let mut lines = refused(&verdict.rejected);
     if verdict.pairs.iter().all(|pair| pair.is_met) {
         return lines;
     }
@@ -46,6 +44,22 @@ pub(super) fn lines(case: &Case, ran: &Ran) -> Vec<String> {
     }
     lines.extend(ran.hints.iter().cloned());
     lines
+}
+
+/// The events that are none: a line for each entry of the file and reason.
+fn refused(rejected: &[Rejected]) -> Vec<String> {
+    let mut alike: BTreeMap<(usize, String), Vec<u32>> = BTreeMap::new();
+    for event in rejected {
+        alike.entry((event.line, event.reason.to_string())).or_default().push(event.n);
+    }
+    let told = alike.into_iter().map(|((line, reason), numbers)| match numbers.as_slice() {
+        [n] => format!("line {line}: event {n} is no event: {reason}"),
+        [first, ..] => {
+            format!("line {line}: {} from {first} on refused: {reason}", super::counted(numbers.len(), "event"))
+        }
+        [] => reason,
+    });
+    told.collect()
 }
 
 fn pair_lines(pair: &Pair, case: &Case, verdict: &Verdict) -> Vec<String> {
@@ -118,29 +132,56 @@ fn flow(value: &Json) -> String {
 
 /// True if YAML reads the text back as a text without quotes. Errs towards quotes.
 fn is_plain(text: &str) -> bool {
-    let is_moment = text.ends_with(['s', 'm', 'h', 'd']) && text.starts_with(|first: char| first.is_ascii_digit());
     let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic());
     let is_safe = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-@/".contains(&byte));
     let means_else = ["null", "true", "false"].iter().any(|word| word.eq_ignore_ascii_case(text));
-    is_safe && (is_word || is_moment) && !means_else
+    (is_safe && is_word && !means_else) || is_moment(text)
+}
+
+/// True of `1m10s` and `250ms`: numbers, each with a unit. Other texts that begin with a digit may be numbers, as `0x5d`.
+fn is_moment(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let Some(next) = ["ms", "s", "m", "h", "d"].iter().find_map(|known| unit.strip_prefix(known)) else {
+            return false;
+        };
+        if unit.len() == rest.len() {
+            return false;
+        }
+        rest = next;
+    }
+    !text.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+    use crate::detect::rule::yaml;
 
     #[test]
-    fn values_read_back_as_they_were() {
+    fn values_stand_without_quotes_where_they_may() {
         let table = [
-            (serde_json::json!({"jwt.sub": "ann", "n": 8}), "{jwt.sub: ann, n: 8}"),
-            (
-                serde_json::json!(["70s", "401", "null", "a b", "10.0.0.1"]),
-                r#"[70s, "401", "null", "a b", "10.0.0.1"]"#,
-            ),
-            (serde_json::json!(null), "null"),
+            (json!({"jwt.sub": "ann", "n": 8}), "{jwt.sub: ann, n: 8}"),
+            (json!(["70s", "401", "null", "a b", "10.0.0.1"]), r#"[70s, "401", "null", "a b", "10.0.0.1"]"#),
+            (json!(["0x5d", "1e3", "1m10s", "TRUE"]), r#"["0x5d", "1e3", 1m10s, "TRUE"]"#),
+            (json!(null), "null"),
         ];
         for (value, text) in table {
             assert_eq!(flow(&value), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_read_back_as_they_were(text in "[0-9a-fxoeEsmhdn.+~_@/-]{0,6}|true|Null|~|.{0,4}") {
+            let yaml = format!("- {}\n", flow(&json!(text)));
+            let (nodes, faults) = yaml::load(&yaml);
+            prop_assert!(faults.is_empty(), "{yaml}");
+            prop_assert_eq!(nodes[0].json(), json!([text]), "{}", yaml);
         }
     }
 }

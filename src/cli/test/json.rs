@@ -4,21 +4,23 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::rule_test::{Case, Expected, Pair, Verdict, fact, keys};
 
-use super::coverage::Coverage;
-use super::{FileResult, Ran};
+use super::results::{FileResult, Ran, Results};
 use crate::cli::diagnostics;
 
 /// One JSON object with a line break behind it.
-pub(super) fn report(results: &[FileResult], coverage: Option<&Coverage>) -> String {
-    let ran = || results.iter().flat_map(|result| &result.ran);
-    let failed = ran().filter(|ran| !ran.verdict.is_pass()).count();
+pub(super) fn report(results: &Results) -> String {
     let mut report = json!({
-        "tests": ran().count(),
-        "failed": failed,
-        "files": results.iter().map(of_file).collect::<Json>(),
+        "tests": results.ran().count(),
+        "failed": results.failed(),
+        "files": results.files.iter().map(of_file).collect::<Json>(),
     });
-    if let Some(coverage) = coverage {
-        report["coverage"] = coverage.to_json();
+    match &results.coverage {
+        Some(Ok(coverage)) => report["coverage"] = coverage.to_json(),
+        Some(Err(rules)) => {
+            report["coverage"] = Json::Null;
+            report["problems"] = json!(diagnostics::located(&rules.problems, &rules.sources()));
+        }
+        None => {}
     }
     serde_json::to_string_pretty(&report).expect("JSON values always serialize") + "\n"
 }

@@ -8,23 +8,24 @@ mod difference;
 mod hint;
 mod json;
 mod junit;
+mod results;
 mod show;
 pub(super) mod suite;
 
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 
 use crate::config::{Config, Purpose, rule_files};
-use crate::detect::rule::{Problem, Source};
 use crate::geo::Databases;
-use crate::rule_test::{Case, Verdict};
+use crate::rule_test::Case;
 
-use super::{Failure, Format, counted, diagnostics, rules, say};
+use super::{Failure, Format, counted, rules, say};
 use coverage::Coverage;
+use results::{FileResult, Ran, Results};
 use suite::Suite;
 
 /// Runs the tests beside the rules (`NAME_test.yml`); exit code 1 if one fails, 2 if a file is wrong.
@@ -42,7 +43,7 @@ pub struct Arguments {
     /// Where to write the results for CI systems, as XML in the manner of `JUnit`
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Say which rules have no test in which they alert, or none in which they stay quiet
+    /// Say which rules have no test in which they alert, or none in which they could have and stay quiet; not with --run
     #[arg(long)]
     coverage: bool,
     /// Fail where a rule lacks one of the two
@@ -53,76 +54,48 @@ pub struct Arguments {
     format: Format,
 }
 
-/// What came of the tests of one file.
-struct FileResult {
-    suite: Suite,
-    ran: Vec<Ran>,
-}
-
-/// What came of one test.
-struct Ran {
-    /// Its position in the file.
-    index: usize,
-    verdict: Verdict,
-    /// What may help with a failure, a line each.
-    hints: Vec<String>,
-    took: Duration,
-}
-
-impl FileResult {
-    /// The tests that ran, and what came of them.
-    fn cases(&self) -> impl Iterator<Item = (&Case, &Ran)> {
-        let cases = self.suite.ready.as_ref().map(|ready| ready.file.cases.as_slice()).unwrap_or_default();
-        self.ran.iter().map(move |ran| (&cases[ran.index], ran))
-    }
-
-    /// True if it could not run.
-    const fn is_wrong(&self) -> bool {
-        self.suite.ready.is_none()
-    }
-}
-
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let wants_coverage = arguments.coverage || arguments.require_coverage;
+    if wants_coverage && arguments.run.is_some() {
+        return Err(Failure::wrong("coverage is of all tests, and --run leaves some out: ask for one of the two"));
+    }
     let config = Config::load(arguments.config.as_deref(), Purpose::Offline)?;
+    let databases = Databases::open(&config.geo)?;
     let found = rule_files::find(&arguments.paths)?;
     if found.tests.is_empty() {
         let paths: Vec<_> = arguments.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::wrong(format!("no test files (NAME_test.yml) in {}", paths.join(", "))));
     }
+    let mut results = Results { files: Vec::new(), coverage: None };
     if let Some(path) = &arguments.junit {
         // Before the tests, so that a wrong path does not come out after all of them.
-        write_file(path, "")?;
+        write_file(path, &junit::report(&results))?;
     }
-    let databases = Databases::open(&config.geo)?;
-    let wants_coverage = arguments.coverage || arguments.require_coverage;
-    let mut coverage = if wants_coverage {
-        Some(Coverage::of(found.clone(), &rules::options(&arguments.paths, &config)?)?)
-    } else {
-        None
-    };
-    let mut results = Vec::new();
+    if wants_coverage {
+        results.coverage = Some(Coverage::of(found.clone(), &rules::options(&arguments.paths, &config)?)?);
+    }
     for path in &found.tests {
-        let result = run_file(Suite::load(path, &config, databases.places())?, arguments.run.as_deref());
-        if let Some(coverage) = &mut coverage {
-            coverage.add(&result);
+        let mut result = run_file(Suite::load(path, &config, databases.places())?, arguments.run.as_deref());
+        if let Some(Ok(coverage)) = &mut results.coverage {
+            coverage.add(&mut result);
         }
-        results.push(result);
+        results.files.push(result);
     }
     if let Some(path) = &arguments.junit {
         write_file(path, &junit::report(&results))?;
     }
     let shown = match arguments.format {
-        Format::Text => show::results(&results) + &coverage.as_ref().map(Coverage::to_string).unwrap_or_default(),
-        Format::Json => json::report(&results, coverage.as_ref()),
+        Format::Text => show::results(&results),
+        Format::Json => json::report(&results),
     };
     anstream::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::output(&error))?;
     if let Some(wanted) = &arguments.run
-        && results.iter().all(|result| result.ran.is_empty() && !result.is_wrong())
+        && results.files.iter().all(|result| result.ran.is_empty() && !result.is_wrong())
     {
         return Err(Failure::wrong(format!("no test has \"{wanted}\" in its name")));
     }
-    conclude(&results, coverage.as_ref().filter(|_| arguments.require_coverage), arguments.format)
+    conclude(&results, arguments)
 }
 
 fn run_file(mut suite: Suite, wanted: Option<&str>) -> FileResult {
@@ -146,43 +119,42 @@ fn write_file(path: &PathBuf, content: &str) -> Result<(), Failure> {
 }
 
 /// Says how it went, in one line after any problems, and whether that is well.
-fn conclude(results: &[FileResult], required: Option<&Coverage>, format: Format) -> Result<(), Failure> {
-    if format == Format::Text {
-        let problems = results.iter().filter(|result| result.is_wrong()).map(|result| problems(&result.suite));
-        problems.for_each(|problems| say(problems.trim_end()));
+fn conclude(results: &Results, arguments: &Arguments) -> Result<(), Failure> {
+    let wrong: Vec<&FileResult> = results.files.iter().filter(|result| result.is_wrong()).collect();
+    let wrong_rules = results.wrong_rules();
+    if arguments.format == Format::Text {
+        let of_rules = wrong_rules.map(|rules| rules.unsaid(&results.files));
+        let problems = wrong.iter().map(|result| result.problems()).chain(of_rules);
+        problems.filter(|problems| !problems.is_empty()).for_each(|problems| say(problems.trim_end()));
     }
-    let wrong = results.iter().filter(|result| result.is_wrong()).count();
-    let tests: usize = results.iter().map(|result| result.ran.len()).sum();
-    let failed = results.iter().flat_map(|result| &result.ran).filter(|ran| !ran.verdict.is_pass()).count();
-    let warnings: usize =
-        results.iter().filter_map(|result| Some(result.suite.problems.len()).filter(|_| !result.is_wrong())).sum();
+    let (tests, failed) = (results.ran().count(), results.failed());
+    let ready = results.files.iter().filter(|result| !result.is_wrong());
+    let warnings: usize = ready.map(|result| result.suite.problems.len()).sum();
     let mut summary = format!(
         "{}, {}: {} passed, {failed} failed",
-        counted(results.len(), "test file"),
+        counted(results.files.len(), "test file"),
         counted(tests, "test"),
         tests - failed
     );
-    if wrong > 0 {
-        summary = format!("{summary}, {} with errors did not run", counted(wrong, "file"));
+    if !wrong.is_empty() {
+        summary = format!("{summary}, {} with errors did not run", counted(wrong.len(), "file"));
     }
     if warnings > 0 {
         summary = format!("{summary}; {}, which tokenwatch check shows", counted(warnings, "warning"));
     }
     say(summary);
+    if let Some(rules) = wrong_rules {
+        let errors = counted(rules.problems.len(), "error");
+        say(format_args!("what the tests cover is not known: the rule files have {errors}"));
+    }
+    let required = results.known_coverage().filter(|_| arguments.require_coverage);
     let gaps = required.map_or(0, |coverage| coverage.gaps().count());
     if gaps > 0 {
         say(format_args!("{} without a firing or a quiet test", counted(gaps, "rule")));
     }
-    match (wrong, failed + gaps) {
-        (1.., _) => Err(Failure::WrongAsReported),
-        (0, 1..) => Err(Failure::Findings),
-        (0, 0) => Ok(()),
+    match (wrong.is_empty() && wrong_rules.is_none(), failed + gaps) {
+        (false, _) => Err(Failure::WrongAsReported),
+        (true, 1..) => Err(Failure::Findings),
+        (true, 0) => Ok(()),
     }
-}
-
-/// The errors of a test file that could not run, for people.
-fn problems(suite: &Suite) -> String {
-    let errors: Vec<Problem> = suite.errors().cloned().collect();
-    let sources: Vec<Source<'_>> = suite.sources();
-    diagnostics::render(&errors, &sources, Format::Text)
 }

@@ -2,15 +2,19 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::{FileResult, difference};
+use super::coverage::Coverage;
+use super::difference;
+use super::results::{FileResult, Results};
 
 const PASSED: Style = AnsiColor::Green.on_default();
 const FAILED: Style = AnsiColor::Red.on_default().bold();
 const FILE: Style = Style::new().bold();
 
-/// Every file with its tests; empty for files that could not run, whose problems are said elsewhere.
-pub(super) fn results(results: &[FileResult]) -> String {
-    results.iter().filter(|result| !result.ran.is_empty()).map(of_file).collect()
+/// Every file with its tests, and what they cover; nothing of files that could not run, whose problems are said
+/// elsewhere.
+pub(super) fn results(results: &Results) -> String {
+    let files: String = results.files.iter().filter(|result| !result.ran.is_empty()).map(of_file).collect();
+    files + &results.known_coverage().map(Coverage::to_string).unwrap_or_default()
 }
 
 fn of_file(result: &FileResult) -> String {
