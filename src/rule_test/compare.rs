@@ -1,6 +1,9 @@
 //! Expected alerts against those that were raised: each is met by one of its own, and none is left over.
 
+use std::cmp::Reverse;
+
 use crate::detect::alert::Alert;
+use crate::detect::time::Span;
 
 use super::expected::{Expected, fact, position};
 use super::moment::START;
@@ -28,20 +31,15 @@ pub(super) fn pair_up(expected: &[Expected], raised: &[Alert]) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = (matching.taken_by.iter().enumerate())
         .map(|(raised, expected)| Pair { expected: *expected, raised: Some(raised), is_met: expected.is_some() })
         .collect();
-    for (index, wanted) in expected.iter().enumerate() {
-        if matching.taken_by.contains(&Some(index)) {
-            continue;
-        }
-        let likeness = |pair: &&mut Pair| pair.raised.map_or(0, |raised_at| wanted.likeness(&raised[raised_at]));
-        let of_rule = |pair: &&mut Pair| {
-            pair.expected.is_none() && pair.raised.is_some_and(|at| raised[at].rule.name == wanted.rule.value)
-        };
-        // Of equals the first: it is the earliest.
-        match pairs.iter_mut().filter(of_rule).rev().max_by_key(likeness) {
-            Some(pair) => pair.expected = Some(index),
-            None => pairs.push(Pair { expected: Some(index), raised: None, is_met: false }),
+    let unmet: Vec<usize> = (0..expected.len()).filter(|index| !matching.taken_by.contains(&Some(*index))).collect();
+    let mut alone = unmet.clone();
+    for (wanted, at) in most_alike_first(&unmet, &matching) {
+        if pairs[at].expected.is_none() && alone.contains(&wanted) {
+            pairs[at].expected = Some(wanted);
+            alone.retain(|other| *other != wanted);
         }
     }
+    pairs.extend(alone.into_iter().map(|index| Pair { expected: Some(index), raised: None, is_met: false }));
     pairs.sort_by_cached_key(|pair| match (pair.raised, pair.expected) {
         (Some(at), _) => position(raised[at].time, &raised[at].rule.name, Some(&fact(&raised[at], "group"))),
         (None, Some(at)) => {
@@ -52,6 +50,24 @@ pub(super) fn pair_up(expected: &[Expected], raised: &[Alert]) -> Vec<Pair> {
         (None, None) => position(START, "", None),
     });
     pairs
+}
+
+/// The unmet expected alerts with the untaken raised ones of their rules: those that agree in most come first, of equals
+/// those that are nearest in time.
+fn most_alike_first(unmet: &[usize], matching: &Matching<'_>) -> Vec<(usize, usize)> {
+    let Matching { expected, raised, taken_by } = matching;
+    let mut alike = Vec::new();
+    for wanted in unmet {
+        let Expected { rule, time, .. } = &expected[*wanted];
+        for (at, alert) in raised.iter().enumerate() {
+            if taken_by[at].is_none() && alert.rule.name == rule.value {
+                let apart = time.map_or(Span::ZERO, |time| time.since(alert.time).max(alert.time.since(time)));
+                alike.push((Reverse(expected[*wanted].likeness(alert)), apart, *wanted, at));
+            }
+        }
+    }
+    alike.sort_unstable();
+    alike.into_iter().map(|(.., wanted, at)| (wanted, at)).collect()
 }
 
 /// A maximum matching by augmenting paths (Kuhn): a loosely described alert makes room for a closely described one.
