@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::detect::Timestamp;
-use crate::detect::alert::{Group, is_false};
-use crate::detect::rule::compiled::{Level, PlainNumber};
-use crate::detect::rule::{Rule, RuleSet};
+use crate::detect::alert::Group;
+use crate::detect::rule::RuleSet;
 
-use super::{Place, Raised, Replayed, counterpart};
+use super::counterpart::{Member, Standing, counterparts};
+use super::facts::Facts;
+use super::{Raised, Replayed};
 
 /// What changing the rules would have changed.
 #[derive(Debug, Serialize)]
@@ -19,7 +19,7 @@ pub(super) struct Comparison {
     /// Of them, late ones, and those that are no events.
     pub(super) late: u64,
     pub(super) no_events: u64,
-    /// The event times of the first record and of the newest; none without events.
+    /// The least and the greatest event time; none without events.
     pub(super) from: Option<Timestamp>,
     pub(super) to: Option<Timestamp>,
     pub(super) days: f64,
@@ -32,17 +32,21 @@ pub(super) struct Comparison {
 /// The alerts of one rule.
 #[derive(Debug, Serialize)]
 pub(super) struct RuleRow {
+    /// Its name in the new rules; of one that they lack, its name in the old ones.
     pub(super) rule: String,
-    /// True if the old set has it, and the new one.
-    pub(super) is_old: bool,
-    pub(super) is_new: bool,
+    /// Its name in the old rules, if that was another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) was: Option<String>,
+    /// What it is to either set.
+    pub(super) in_old: Standing,
+    pub(super) in_new: Standing,
     pub(super) old: u64,
     pub(super) new: u64,
     pub(super) unchanged: u64,
     pub(super) changes: u64,
     pub(super) appears: u64,
     pub(super) disappears: u64,
-    /// None where the events span no time.
+    /// None where the events span no time, and where the set raises no alerts of it.
     pub(super) old_per_day: Option<f64>,
     pub(super) new_per_day: Option<f64>,
 }
@@ -66,69 +70,46 @@ pub(super) struct Difference {
     pub(super) new: Option<Facts>,
 }
 
-/// What is compared. Ids and versions are not: they follow from the rest.
-#[derive(Debug, Serialize)]
-pub(super) struct Facts {
-    pub(super) id: Uuid,
-    pub(super) time: Timestamp,
-    pub(super) level: Level,
-    /// Left out if not.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(super) shadow: bool,
-    pub(super) observed: Option<PlainNumber>,
-    pub(super) summary: String,
-}
-
-impl Facts {
-    fn of(raised: &Raised) -> Self {
-        let alert = &raised.alert;
-        Self {
-            id: alert.id,
-            time: alert.time,
-            level: alert.rule.level,
-            shadow: alert.shadow,
-            observed: alert.observed,
-            summary: alert.summary.clone(),
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let compared = |facts: &Self| (facts.time, facts.level, facts.shadow, facts.observed);
-        compared(self) == compared(other)
-    }
-}
-
 /// The alerts of one place, the old and the new.
 type Both<'a> = (Vec<&'a Raised>, Vec<&'a Raised>);
 
 /// Compares the alerts of two rule sets.
 pub(super) fn compare(replayed: &Replayed) -> Comparison {
     let Replayed { old, new, old_rules, new_rules, records, late, no_events, span } = replayed;
-    let mut places: BTreeMap<(String, Vec<(String, String)>), Both<'_>> = BTreeMap::new();
+    let Rows { mut rows, old_names, new_names } = rows(old_rules, new_rules);
+    let mut places: BTreeMap<Place, Both<'_>> = BTreeMap::new();
     for raised in old {
-        // A rule that goes on under another name is told under the new one.
-        let name = &counterpart(&raised.alert.rule, new_rules).unwrap_or(&raised.alert.rule).name;
-        places.entry((name.clone(), raised.alert.group.0.clone())).or_default().0.push(raised);
+        let Some(row) = old_names.get(&raised.alert.rule.name) else { continue };
+        places.entry(place(*row, raised)).or_default().0.push(raised);
     }
     for raised in new {
-        places.entry((raised.alert.rule.name.clone(), raised.alert.group.0.clone())).or_default().1.push(raised);
+        let Some(row) = new_names.get(&raised.alert.rule.name) else { continue };
+        places.entry(place(*row, raised)).or_default().1.push(raised);
     }
     let days = span.map_or(0.0, |(from, to)| days_of(to.since(from).millis()));
-    let mut rows = rows(old_rules, new_rules);
     let mut differences = Vec::new();
-    for ((rule, group), (old, new)) in places {
-        let Some(row) = rows.get_mut(&rule) else { continue };
+    for ((row, _), (old, new)) in places {
+        let row = &mut rows[row];
         row.old += old.len() as u64;
         row.new += new.len() as u64;
-        differences.extend(of_place(&(rule, Group(group)), (old, new), row));
+        differences.extend(of_place((old, new), row));
     }
-    for row in rows.values_mut() {
-        row.old_per_day = per_day(row.old, days).filter(|_| row.is_old);
-        row.new_per_day = per_day(row.new, days).filter(|_| row.is_new);
+    for row in &mut rows {
+        row.old_per_day = per_day(row.old, days).filter(|_| row.in_old == Standing::Alerts);
+        row.new_per_day = per_day(row.new, days).filter(|_| row.in_new == Standing::Alerts);
     }
     let (from, to) = span.unzip();
     let (records, late, no_events) = (*records, *late, *no_events);
-    Comparison { records, late, no_events, from, to, days, rules: rows.into_values().collect(), differences }
+    Comparison { records, late, no_events, from, to, days, rules: rows, differences }
+}
+
+/// Where alerts can belong together: one rule, one group, whatever the order of its names.
+type Place = (usize, Vec<(String, String)>);
+
+fn place(row: usize, raised: &Raised) -> Place {
+    let mut group = raised.alert.group.0.clone();
+    group.sort();
+    (row, group)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 milliseconds")]
@@ -141,40 +122,52 @@ fn per_day(count: u64, days: f64) -> Option<f64> {
     (days > 0.0).then(|| count as f64 / days)
 }
 
-/// A row for each rule that alerts in either set, under its new name.
-fn rows(old: &RuleSet, new: &RuleSet) -> BTreeMap<String, RuleRow> {
-    let empty = |rule: &str| RuleRow {
-        rule: rule.to_owned(),
-        is_old: false,
-        is_new: false,
-        old: 0,
-        new: 0,
-        unchanged: 0,
-        changes: 0,
-        appears: 0,
-        disappears: 0,
-        old_per_day: None,
-        new_per_day: None,
-    };
-    let alerting = |rules: &'_ RuleSet| rules.rules.iter().filter(|rule| rule.alerts).cloned().collect::<Vec<Rule>>();
-    let mut rows: BTreeMap<String, RuleRow> = BTreeMap::new();
-    for rule in alerting(new) {
-        rows.entry(rule.header.name.clone()).or_insert_with_key(|name| empty(name)).is_new = true;
+/// A row for each rule that alerts in either set, in order of name, and which row the rules of either set have.
+struct Rows {
+    rows: Vec<RuleRow>,
+    old_names: BTreeMap<String, usize>,
+    new_names: BTreeMap<String, usize>,
+}
+
+fn rows(old: &RuleSet, new: &RuleSet) -> Rows {
+    let mut pairs = counterparts(old, new);
+    let standing = |member: &Option<Member<'_>>| member.as_ref().map_or(Standing::Absent, |member| member.standing);
+    pairs.retain(|(old, new)| [standing(old), standing(new)].contains(&Standing::Alerts));
+    // Of two that share a name, the one of the old rules alone comes last.
+    pairs.sort_by_key(|(old, new)| (new.as_ref().or(old.as_ref()).map(|member| member.name), new.is_none()));
+    let mut found = Rows { rows: Vec::new(), old_names: BTreeMap::new(), new_names: BTreeMap::new() };
+    for (index, (old, new)) in pairs.iter().enumerate() {
+        let old_name = old.as_ref().map(|member| member.name.to_owned());
+        let new_name = new.as_ref().map(|member| member.name.to_owned());
+        found.old_names.extend(old_name.clone().map(|name| (name, index)));
+        found.new_names.extend(new_name.clone().map(|name| (name, index)));
+        let was = old_name.clone().filter(|old| new_name.as_ref().is_some_and(|new| new != old));
+        found.rows.push(RuleRow {
+            rule: new_name.or(old_name).unwrap_or_default(),
+            was,
+            in_old: standing(old),
+            in_new: standing(new),
+            old: 0,
+            new: 0,
+            unchanged: 0,
+            changes: 0,
+            appears: 0,
+            disappears: 0,
+            old_per_day: None,
+            new_per_day: None,
+        });
     }
-    for rule in alerting(old) {
-        let name = &counterpart(&rule.header, new).unwrap_or(&rule.header).name;
-        rows.entry(name.clone()).or_insert_with_key(|name| empty(name)).is_old = true;
-    }
-    rows
+    found
 }
 
 /// The differences of one rule and group, in order of time.
-fn of_place(place: &Place, (old, new): Both<'_>, row: &mut RuleRow) -> Vec<Difference> {
+fn of_place((old, new): Both<'_>, row: &mut RuleRow) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (old, new) in pair_up(old, new) {
+        let group = new.or(old).map(|raised| raised.alert.group.clone()).unwrap_or_default();
         let (old, new) = (old.map(Facts::of), new.map(Facts::of));
         let (change, count) = match (&old, &new) {
-            (Some(old), Some(new)) if old.is_same(new) => {
+            (Some(old), Some(new)) if old.read == new.read => {
                 row.unchanged += 1;
                 continue;
             }
@@ -183,7 +176,7 @@ fn of_place(place: &Place, (old, new): Both<'_>, row: &mut RuleRow) -> Vec<Diffe
             (None, _) => (Change::Appears, &mut row.appears),
         };
         *count += 1;
-        differences.push(Difference { change, rule: place.0.clone(), group: place.1.clone(), old, new });
+        differences.push(Difference { change, rule: row.rule.clone(), group, old, new });
     }
     differences
 }

@@ -2,17 +2,21 @@
 //!
 //! Both sets are decided in one pass, each with a pipeline and windows of its own.
 
+mod counterpart;
 mod difference;
+mod facts;
 mod text;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::cli::{Failure, Format, rules};
 use crate::config::Config;
-use crate::detect::alert::{Alert, Group};
-use crate::detect::rule::{RuleHeader, RuleSet};
+use crate::detect::alert::Alert;
+use crate::detect::rule::RuleSet;
 use crate::detect::{Span, Timestamp};
 use crate::geo::Databases;
 use crate::ingest::geo::Places;
@@ -32,6 +36,8 @@ struct Raised {
     alert: Alert,
     /// The length of its window; zero for a single-event rule.
     window: Span,
+    /// Stands for the evidence, which would take more room than all the rest.
+    evidence: u64,
 }
 
 /// One rule set at work.
@@ -53,7 +59,7 @@ struct Replayed {
     late: u64,
     /// Records that are no events, or that a mapping drops.
     no_events: u64,
-    /// The event times of the first record and of the newest.
+    /// The least and the greatest event time.
     span: Option<(Timestamp, Timestamp)>,
 }
 
@@ -81,9 +87,7 @@ fn replay(
     config: &Config,
     places: &Arc<Places>,
 ) -> Result<Replayed, Failure> {
-    // Every firing that suppression let through is compared, but none of the evidence.
-    let settings = Settings { evidence_max: 0, ..config.pipeline.clone() };
-    let mut both = Both::new(sides, &settings, places, records.report());
+    let mut both = Both::new(sides, &config.pipeline, places, records.report());
     match records {
         Records::Files(inputs) => {
             inputs.each_line(config.pipeline.limits.event_bytes, |origin, line| {
@@ -128,9 +132,7 @@ struct Both {
     records: u64,
     late: u64,
     no_events: u64,
-    /// The event time of the partition's first record.
-    first: Option<Timestamp>,
-    /// Of the partitions before it.
+    /// The least and the greatest event time.
     span: Option<(Timestamp, Timestamp)>,
 }
 
@@ -142,29 +144,35 @@ impl Both {
         report: Report,
     ) -> Self {
         let (old, new) = (Side::new(old, settings, places), Side::new(new, settings, places));
-        Self { old, new, report, records: 0, late: 0, no_events: 0, first: None, span: None }
+        Self { old, new, report, records: 0, late: 0, no_events: 0, span: None }
     }
 
     fn decide(&mut self, record: &Record<'_>) {
+        let newest = self.new.partition.stream_time();
         self.old.decide(record);
         match self.new.decide(record) {
-            Disposition::Accepted => {}
-            Disposition::Late => self.late += 1,
+            Disposition::Accepted => self.widen(record, newest),
+            Disposition::Late => {
+                self.late += 1;
+                self.widen(record, newest);
+            }
             _ => self.no_events += 1,
         }
-        self.first = self.first.or_else(|| self.new.partition.stream_time());
         self.records += 1;
+    }
+
+    /// Takes the time of an event into the span; `newest` is that of the partition before it.
+    fn widen(&mut self, record: &Record<'_>, newest: Option<Timestamp>) {
+        // Only of an event that is not the newest must the time be read again.
+        let advanced = self.new.partition.stream_time().filter(|time| Some(*time) > newest);
+        if let Some(time) = advanced.or_else(|| self.new.time(record)) {
+            let (least, greatest) = self.span.unwrap_or((time, time));
+            self.span = Some((least.min(time), greatest.max(time)));
+        }
     }
 
     /// Nothing more comes of a partition; the next one begins with empty windows.
     fn end_partition(&mut self) {
-        let own = self.first.take().zip(self.new.partition.stream_time());
-        self.span = match (self.span, own) {
-            (Some((first, newest)), Some((own_first, own_newest))) => {
-                Some((first.min(own_first), newest.max(own_newest)))
-            }
-            (before, own) => before.or(own),
-        };
         self.old.end_partition();
         self.new.end_partition();
     }
@@ -183,6 +191,12 @@ impl Side {
         disposition
     }
 
+    /// When the event of a record happened.
+    fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
+        let places = Arc::clone(self.pipeline.places());
+        self.pipeline.read(record, &places, &mut Vec::new()).ok().map(|event| event.time)
+    }
+
     fn end_partition(&mut self) {
         self.pipeline.finish(&mut self.partition, &mut self.outcome);
         self.keep();
@@ -190,18 +204,12 @@ impl Side {
     }
 
     fn keep(&mut self) {
-        let window = |alert: &Alert| alert.window.map_or(Span::ZERO, |window| window.end.since(window.start));
-        let alerts = self.outcome.detected.alerts.drain(..);
-        self.raised.extend(alerts.map(|alert| Raised { window: window(&alert), alert }));
+        for mut alert in self.outcome.detected.alerts.drain(..) {
+            let window = alert.window.map_or(Span::ZERO, |window| window.end.since(window.start));
+            let evidence = serde_json::to_vec(&std::mem::take(&mut alert.evidence));
+            let evidence = xxh3_64(&evidence.expect("evidence always serializes"));
+            self.raised.push(Raised { alert, window, evidence });
+        }
         self.outcome.clear();
     }
 }
-
-/// A rule of either set: of two rules the same if their ids are, else if their names are.
-fn counterpart<'r>(rule: &RuleHeader, others: &'r RuleSet) -> Option<&'r RuleHeader> {
-    let others = || others.rules.iter().map(|other| &*other.header);
-    others().find(|other| other.id == rule.id).or_else(|| others().find(|other| other.name == rule.name))
-}
-
-/// Where alerts can belong together: one rule, one group.
-type Place = (String, Group);

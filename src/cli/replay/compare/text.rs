@@ -4,9 +4,13 @@ use anstyle::{AnsiColor, Style};
 use indicatif::HumanCount;
 
 use crate::cli::counted;
+use crate::detect::rule::compiled::ConditionText;
+use crate::detect::rule::reader::clip;
 use crate::detect::value::shortest;
 
-use super::difference::{Change, Comparison, Difference, Facts, RuleRow};
+use super::counterpart::Standing;
+use super::difference::{Change, Comparison, Difference, RuleRow};
+use super::facts::Read;
 
 /// Rules that are listed though neither set has an alert of them; of larger sets only those that alerted.
 const IDLE_MAX: usize = 100;
@@ -50,6 +54,9 @@ fn span(comparison: &Comparison) -> String {
         }
     }
     let Some((from, to)) = comparison.from.zip(comparison.to) else { return format!("{records}, no event among them") };
+    if from == to {
+        return format!("{records}, all at {from}");
+    }
     let rough = if comparison.days < 1.0 { "; alerts a day are projected from less than a day" } else { "" };
     format!("{records} from {from} to {to}, {:.2} days{rough}", comparison.days)
 }
@@ -62,14 +69,25 @@ fn columns<const N: usize>(cells: [String; N]) -> String {
 fn rule(row: &RuleRow, width: usize) -> String {
     let counts = [row.old, row.new, row.unchanged, row.changes, row.appears, row.disappears];
     let counts = columns(counts.map(|count| HumanCount(count).to_string()));
-    let rates = [row.old_per_day, row.new_per_day];
-    let days = columns(rates.map(|rate| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))));
-    let only = match (row.is_old, row.is_new) {
-        (true, false) => "  (old rules only)",
-        (false, true) => "  (new rules only)",
+    let rates = columns([row.old_per_day, row.new_per_day].map(rate));
+    let only = match (row.in_old, row.in_new) {
+        (_, Standing::Absent) => "  (old rules only)",
+        (Standing::Absent, _) => "  (new rules only)",
+        (_, Standing::Counted) => "  (the new rules only count it)",
+        (Standing::Counted, _) => "  (the old rules only count it)",
         _ => "",
     };
-    format!("{:<width$}{counts}{days}{only}", row.rule)
+    let was = row.was.as_ref().map(|was| format!("  (was {was})")).unwrap_or_default();
+    format!("{:<width$}{counts}{rates}{was}{only}", row.rule)
+}
+
+/// Alerts a day. What there is never looks like nothing.
+fn rate(per_day: Option<f64>) -> String {
+    match per_day {
+        None => "-".to_owned(),
+        Some(rate) if rate > 0.0 && rate < 0.1 => "<0.1".to_owned(),
+        Some(rate) => format!("{rate:.1}"),
+    }
 }
 
 fn difference(difference: &Difference) -> String {
@@ -77,37 +95,63 @@ fn difference(difference: &Difference) -> String {
     let group: Vec<_> = group.0.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let group = if group.is_empty() { String::new() } else { format!("  {}", group.join(", ")) };
     let (sign, style, what) = match (change, old, new) {
-        (Change::Changes, Some(old), Some(new)) => ('~', CHANGES, changed(old, new)),
-        (Change::Disappears, Some(only), _) => ('-', DISAPPEARS, stated(only)),
-        (_, _, Some(only)) => ('+', APPEARS, stated(only)),
+        (Change::Changes, Some(old), Some(new)) => ('~', CHANGES, changed(&old.read, &new.read)),
+        (Change::Disappears, Some(only), _) => ('-', DISAPPEARS, stated(&only.read)),
+        (_, _, Some(only)) => ('+', APPEARS, stated(&only.read)),
         _ => ('?', Style::new(), String::new()),
     };
     format!("{style}{sign} {rule}{group}  {what}{style:#}")
 }
 
-fn stated(facts: &Facts) -> String {
-    let observed = facts.observed.map(|observed| format!(", observed {}", shortest(observed.0)));
-    format!("at {}{}", facts.time, observed.unwrap_or_default())
+fn stated(read: &Read) -> String {
+    let observed = read.observed.map(|observed| format!(", observed {}", shortest(observed.0)));
+    let shadow = if read.shadow { ", in shadow" } else { "" };
+    format!("at {}{}{shadow}", read.time, observed.unwrap_or_default())
 }
 
-fn changed(old: &Facts, new: &Facts) -> String {
-    let number = |facts: &Facts| facts.observed.map_or_else(|| "none".to_owned(), |observed| shortest(observed.0));
-    let mut parts = Vec::new();
-    if old.time == new.time {
-        parts.push(format!("at {}", old.time));
+/// What differs. The summary is shown where it alone does: else it says the same again.
+fn changed(old: &Read, new: &Read) -> String {
+    let mut parts = vec![if old.time == new.time {
+        format!("at {}", old.time)
     } else {
-        parts.push(format!("at {} -> {}", old.time, new.time));
-    }
-    if old.observed != new.observed {
-        parts.push(format!("observed {} -> {}", number(old), number(new)));
-    }
-    if old.level != new.level {
-        parts.push(format!("level {} -> {}", old.level.name(), new.level.name()));
+        format!("at {} -> {}", old.time, new.time)
+    }];
+    let mut told = |what: &str, of: &dyn Fn(&Read) -> String| {
+        let (old, new) = (of(old), of(new));
+        if old != new {
+            parts.push(format!("{what} {} -> {}", clip(&old), clip(&new)));
+        }
+    };
+    told("observed", &|read| read.observed.map_or_else(nothing, |observed| shortest(observed.0)));
+    told("type", &|read| read.kind.to_owned());
+    told("field", &|read| read.condition.as_ref().map_or_else(nothing, |condition| condition.fields.join(", ")));
+    told("percentile", &|read| percentile(read).map_or_else(nothing, shortest));
+    told("threshold", &|read| read.condition.as_ref().map_or_else(nothing, ConditionText::to_string));
+    told("window", &|read| read.window.map_or_else(nothing, |window| window.end.since(window.start).to_string()));
+    told("level", &|read| read.level.name().to_owned());
+    told("title", &|read| format!("\"{}\"", read.title));
+    told("tags", &|read| if read.tags.is_empty() { nothing() } else { read.tags.join(", ") });
+    told("suppressed", &|read| read.suppressed.to_string());
+    told("truncated", &|read| read.truncated.to_string());
+    told("details", &|read| serde_json::to_string(&read.details).unwrap_or_default());
+    if parts.len() == 1 && old.summary != new.summary {
+        parts.push(format!("\"{}\" -> \"{}\"", old.summary, new.summary));
+    } else if parts.len() == 1 && old.time == new.time && old.shadow == new.shadow {
+        parts.push("other evidence".to_owned());
     }
     match (old.shadow, new.shadow) {
         (true, false) => parts.push("out of shadow".to_owned()),
         (false, true) => parts.push("into shadow".to_owned()),
-        _ => {}
+        (true, true) => parts.push("in shadow".to_owned()),
+        (false, false) => {}
     }
     parts.join(", ")
+}
+
+fn nothing() -> String {
+    "none".to_owned()
+}
+
+fn percentile(read: &Read) -> Option<f64> {
+    read.condition.as_ref().and_then(|condition| condition.percentile)
 }
