@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::detect::rule::words::MODIFIERS;
 
-use super::{explained, reference, scalar, texts};
+use super::{explained, merge, reference, scalar, texts};
 
 /// Modifiers by what they do, as alternatives of a pattern.
 const TEXT: &str = "contains|startswith|endswith";
@@ -23,6 +23,8 @@ const CONFLICTS: [(&str, &[&str]); 6] = [
     (DATE, &["expand", TEXT, ENCODING]),
 ];
 
+/// More than blanks.
+const SOMETHING: &str = "\\S";
 /// A JSON number in a text.
 const NUMBER: &str = "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?$";
 /// An address with or without the length of a prefix. Of version 6 only the characters are looked at.
@@ -56,7 +58,10 @@ pub(super) fn definitions() -> Json {
 }
 
 fn condition() -> Json {
-    explained(texts(1), "Selections joined by and, or, not, and 1 of / all of; of a list, any.")
+    let (mut texts, mut item) = (texts(1), scalar());
+    merge(&mut item, json!({ "pattern": SOMETHING }));
+    merge(&mut texts, json!({ "pattern": SOMETHING, "items": item }));
+    explained(texts, "Selections joined by and, or, not, and 1 of / all of; of a list, any.")
 }
 
 /// One value, or a list of them that is not empty.

@@ -25,6 +25,7 @@ pub(super) fn schema() -> Json {
             "event": event_entry(),
             "alert": closed(&properties(keys::ALERT.map(|key| (key, of_alert(key)))), &["rule"]),
             "fields": fields(),
+            "event_fields": event_fields(),
             "moment": json!({ "anyOf": [{ "const": 0 }, { "type": "string", "pattern": MOMENT }] }),
         },
     })
@@ -63,7 +64,7 @@ fn event_entry() -> Json {
         "every" => explained(reference("moment"), "The time from each repetition to the next."),
         "repeat" => explained(repeat.clone(), "How many there are; {n} in a text is the number, from 0."),
         "delay" => explained(reference("moment"), "How long after its time it arrives."),
-        _ => explained(reference("fields"), "Its fields, over the defaults."),
+        _ => explained(reference("event_fields"), "Its fields, over the defaults."),
     };
     let mut entry = closed(&properties(keys::EVENT.map(|key| (key, of_event(key)))), &["at"]);
     super::merge(&mut entry, json!({ "dependentRequired": { "every": ["repeat"] } }));
@@ -75,6 +76,15 @@ fn fields() -> Json {
     let mut known = event::dotted();
     known["@timestamp"] = json!(false);
     json!({ "type": ["object", "null"], "properties": known })
+}
+
+/// The same of an event: over the defaults, its own action is what there is.
+fn event_fields() -> Json {
+    let mut fields = fields();
+    let known = &mut fields["properties"];
+    known["event"] = json!({ "properties": { "action": event::action() } });
+    super::merge(&mut known["event.action"], event::action());
+    fields
 }
 
 fn of_alert(key: &str) -> Json {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{SEEN, SEEN_IN_PART, validator};
+use super::{SEEN, SEEN_IN_PART, SEEN_IN_PART_ELSEWHERE, validator};
 use crate::cli::schema::Format;
 use crate::detect::rule::words::{ANOMALIES, BOUNDS, COMMON, CORRELATIONS, EXTRA_KEYS, KNOWN, MODIFIERS, SETTINGS};
-use crate::detect::rule::{Code, Options, Source, compile};
-use crate::rule_test::{self, keys};
+use crate::detect::rule::{Code, Options, Problem, Source, compile};
+use crate::pipeline::Settings;
+use crate::rule_test::{self, Runner, keys};
 
 /// Values of which each key takes some and refuses others.
 fn values() -> Vec<Json> {
@@ -48,7 +50,8 @@ fn differences(documents: impl IntoIterator<Item = Json>) -> String {
         let is_valid = validator.is_valid(&document);
         refused += u32::from(!is_valid);
         let must_refuse = errors.iter().any(|code| SEEN.contains(code));
-        let may_refuse = must_refuse || errors.iter().any(|code| SEEN_IN_PART.contains(code));
+        let in_part = |code: &Code| SEEN_IN_PART.contains(code) || SEEN_IN_PART_ELSEWHERE.contains(code);
+        let may_refuse = must_refuse || errors.iter().any(in_part);
         if is_valid && must_refuse || !is_valid && !may_refuse {
             let _ = writeln!(
                 differences,
@@ -165,6 +168,16 @@ fn selections_and_every_pair_of_modifiers() {
 }
 
 #[test]
+fn conditions_without_anything_in_them() {
+    let validator = validator(Format::Rule);
+    for condition in [json!(""), json!("  "), json!([""]), json!(["s", " "]), json!([])] {
+        let document = json!({ "name": "n", "detection": { "s": { "f": 1 }, "condition": condition } });
+        assert!(!validator.is_valid(&document), "{document}");
+        assert!(!errors(&document).is_empty(), "{document}");
+    }
+}
+
+#[test]
 fn test_files() {
     let validator = validator(Format::Test);
     let right = json!({
@@ -199,6 +212,39 @@ fn test_files() {
         // How long is too long is no matter of form.
         let is_refused = problems.iter().any(|problem| !problem.message.contains("is longer than"));
         if is_refused == validator.is_valid(&document) {
+            let _ = writeln!(differences, "{problems:?}: {document}");
+        }
+    }
+    assert_eq!(differences, "");
+}
+
+/// What keeps a test with one event and these fields from running: of the file, or of the event.
+fn problems_of_event(document: &Json) -> Vec<Problem> {
+    let (file, mut problems) = rule_test::read("a_test.yml", &document.to_string());
+    let compiled = compile(&[], &Options::default()).expect("there is nothing to be wrong");
+    let mut runner = Runner::new(Arc::new(compiled.rules), &Settings::default(), &Arc::default(), "a_test.yml");
+    problems.extend(file.expect("it is a test file").check_events(&mut runner));
+    problems
+}
+
+#[test]
+fn events_of_tests() {
+    let validator = validator(Format::Test);
+    let mut differences = String::new();
+    let values = json!(["login", "{n}", "", 5, true, null, ["login"], [], {}, {"a": 1}]);
+    let values = values.as_array().expect("a list");
+    let dotted = values.iter().map(|value| json!({ "event.action": value, "jwt.sub": 5 }));
+    let nested = values.iter().map(|value| json!({ "event": { "action": value, "id": null } }));
+    let other = ["event.outcome", "jwt.exp", "@timestamp", "@timestamp.a", "own"];
+    let other = other.iter().flat_map(|key| values.iter().map(move |value| json!({ *key: value })));
+    for fields in dotted.chain(nested).chain(other) {
+        let document = json!({
+            "rule_files": ["a.yml"],
+            "defaults": { "event.action": "login" },
+            "tests": [{ "name": "a", "events": [{ "at": "0s", "event": fields }], "alerts": [] }],
+        });
+        let problems = problems_of_event(&document);
+        if problems.is_empty() != validator.is_valid(&document) {
             let _ = writeln!(differences, "{problems:?}: {document}");
         }
     }
