@@ -6,6 +6,7 @@ use crate::detect::rule::reader::{self, Reporter, Section, clip};
 use crate::detect::rule::yaml::{self, Data, Node, Spot};
 use crate::detect::rule::{Logic, RuleSet, schema};
 
+use super::advice;
 use super::event::{self, EVENTS_MAX, Fields, Series};
 use super::expected::{self, Expected};
 use super::run::Runner;
@@ -31,7 +32,7 @@ pub struct TestFile {
 /// One test: what happens, and every alert that follows.
 #[derive(Debug)]
 pub struct Case {
-    /// Unique in its file.
+    /// Unique in its file. Empty if there is none, which is an error: such a test is checked, and does not run.
     pub name: String,
     pub(crate) at: Spot,
     pub(super) events: Vec<Series>,
@@ -71,6 +72,7 @@ pub fn read(path: &str, text: &str) -> (Option<TestFile>, Vec<Problem>) {
             file(path, node, &mut reporter)
         }
     };
+    advice::of_tests(&mut problems);
     (file, problems)
 }
 
@@ -80,14 +82,15 @@ const SHAPE: &str = "write \"rule_files: [NAME.yml]\", and \"tests:\" with name,
 fn file(path: &str, node: &Node, reporter: &mut Reporter<'_>) -> Option<TestFile> {
     let section = reporter.check(Section::of(node, "the test file"))?;
     section.refuse_unknown(reporter, &FILE);
-    let rule_files = section.require(reporter, "rule_files", reader::some_texts).unwrap_or_default();
+    let rule_files = section.require(reporter, "rule_files", rule_files).unwrap_or_default();
     let defaults = event::fields(&section, "defaults", reporter);
     let mut fields = defaults.paths().collect::<Vec<_>>();
     let mut cases: Vec<Case> = Vec::new();
     for node in section.require(reporter, "tests", list).unwrap_or_default() {
         reporter.leave();
         let Some(case) = case(node, &defaults, &mut fields, reporter) else { continue };
-        if let Some(earlier) = cases.iter().find(|earlier| earlier.name == case.name) {
+        let same_name = |earlier: &&Case| !case.name.is_empty() && earlier.name == case.name;
+        if let Some(earlier) = cases.iter().find(same_name) {
             let message = format!("a test in line {} has the same name", earlier.at.line);
             reporter.report(Fault::new(Code::DuplicateName, case.at, message));
         }
@@ -108,10 +111,9 @@ fn case(
     reporter: &mut Reporter<'_>,
 ) -> Option<Case> {
     let section = reporter.check(Section::of(node, "the test"))?;
-    let name = section.require(reporter, "name", name);
-    if let Some(name) = &name {
-        reporter.enter_test(&name.value);
-    }
+    // Without a name it cannot run, and is read all the same.
+    let name = section.require(reporter, "name", name).unwrap_or(Spanned { value: String::new(), at: node.at });
+    enter(&name.value, reporter);
     section.refuse_unknown(reporter, &CASE);
     let own = event::fields(&section, "defaults", reporter);
     fields.extend(own.paths());
@@ -132,8 +134,17 @@ fn case(
     for node in section.read(reporter, "alerts", list).unwrap_or_default() {
         expected.extend(expected::read(node, reporter));
     }
-    let name = name?;
     Some(Case { name: name.value, at: name.at, events, expected })
+}
+
+/// From here on, problems belong to this test, if it has a name.
+fn enter(name: &str, reporter: &mut Reporter<'_>) {
+    if name.is_empty() { reporter.leave() } else { reporter.enter_test(name) }
+}
+
+fn rule_files(node: &Node, key: &str) -> Result<Vec<Spanned<String>>, Fault> {
+    reader::some_texts(node, key)
+        .map_err(|fault| fault.hint("name the rules to be tested, as in \"rule_files: [fan_out.yml]\""))
 }
 
 fn refuse_too_many(events: &[Series], section: &Section<'_>, reporter: &mut Reporter<'_>) {
@@ -141,7 +152,7 @@ fn refuse_too_many(events: &[Series], section: &Section<'_>, reporter: &mut Repo
     if count > u64::from(EVENTS_MAX) {
         let at = section.get("events").map_or(section.at, |entry| entry.key_at);
         let message = format!("there are {count} events, more than the {EVENTS_MAX} that one test may have");
-        reporter.report(Fault::new(Code::BadNumber, at, message));
+        reporter.report(Fault::new(Code::BadNumber, at, message).hint("repeat less, or split the test"));
     }
 }
 
@@ -156,7 +167,10 @@ fn name(node: &Node, key: &str) -> Result<Spanned<String>, Fault> {
 fn list<'a>(node: &'a Node, key: &str) -> Result<&'a [Node], Fault> {
     match &node.data {
         Data::List(items) => Ok(items),
-        _ => Err(reader::wrong_type(node, key, "a list")),
+        Data::Null => {
+            Err(reader::wrong_type(node, key, "a list").hint(format!("write \"{key}: []\" if there is none")))
+        }
+        _ => Err(reader::wrong_type(node, key, "a list").hint("write \"- \" before the first key of each entry")),
     }
 }
 
@@ -168,7 +182,7 @@ impl TestFile {
         let mut problems = Vec::new();
         let mut reporter = Reporter::new(&self.path, &mut problems);
         for case in &self.cases {
-            reporter.enter_test(&case.name);
+            enter(&case.name, &mut reporter);
             for expected in &case.expected {
                 let faults = unknown_rule(&expected.rule, rules).into_iter().chain(other_group(expected, rules));
                 faults.for_each(|fault| reporter.report(fault));
@@ -192,7 +206,7 @@ impl TestFile {
         let mut problems = Vec::new();
         let mut reporter = Reporter::new(&self.path, &mut problems);
         for case in &self.cases {
-            reporter.enter_test(&case.name);
+            enter(&case.name, &mut reporter);
             for series in &case.events {
                 if let Some(rejection) = runner.probe(series) {
                     reporter.report(Fault::new(Code::BadEvent, series.spot, format!("not an event: {rejection}")));

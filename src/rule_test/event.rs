@@ -81,11 +81,11 @@ fn flatten(entries: &[Entry], prefix: &str, fields: &mut Fields, reporter: &mut 
     for entry in entries {
         let path = format!("{prefix}{}", entry.key.text);
         match &entry.value.data {
-            Data::Map(inner) if !inner.is_empty() => flatten(inner, &format!("{path}."), fields, reporter),
             _ if path == "@timestamp" => {
                 let fault = Fault::new(Code::MisplacedKey, entry.key_at, "@timestamp is set by at");
                 reporter.report(fault.hint("remove it, and say when with \"at: 70s\""));
             }
+            Data::Map(inner) if !inner.is_empty() => flatten(inner, &format!("{path}."), fields, reporter),
             _ if fields.0.iter().any(|(earlier, _)| earlier.value == path) => {
                 let message = format!("the field {} stands twice", clip(&path));
                 reporter.report(Fault::new(Code::DuplicateKey, entry.key_at, message));
@@ -103,7 +103,7 @@ pub(super) fn read(node: &Node, defaults: &Fields, reporter: &mut Reporter<'_>) 
     let is_whole = section.entries.iter().all(|entry| KEYS.contains(&entry.key.text.as_str()));
     let at = section.require(reporter, "at", moment::read);
     let every = section.read(reporter, "every", moment::read);
-    let repeat = section.read(reporter, "repeat", |node, key| reader::count(node, key, 1, EVENTS_MAX));
+    let repeat = section.read(reporter, "repeat", repeat);
     let delay = section.read(reporter, "delay", moment::read);
     let own = fields(&section, "event", reporter);
     if let Some(entry) = section.get("every")
@@ -121,6 +121,11 @@ pub(super) fn read(node: &Node, defaults: &Fields, reporter: &mut Reporter<'_>) 
         fields: own.over(defaults),
     };
     is_whole.then_some((series, own))
+}
+
+fn repeat(node: &Node, key: &str) -> Result<u32, Fault> {
+    const HINT: &str = "write how many there are in all, from 1 and without quotes, as in \"repeat: 8\"; if there is none, leave the entry out";
+    reader::count(node, key, 1, EVENTS_MAX).map_err(|fault| fault.hint(HINT))
 }
 
 impl Series {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::detect::alert::Alert;
 use crate::detect::rule::problem::{Code, Fault};
-use crate::detect::rule::reader::{self, Reporter, Section, Spanned};
-use crate::detect::rule::yaml::{Data, Node};
+use crate::detect::rule::reader::{self, Reporter, Section, Spanned, clip};
+use crate::detect::rule::yaml::{Data, Entry, Node};
 use crate::detect::time::{Span, Timestamp};
 
 use super::moment::{self, START};
@@ -36,7 +36,9 @@ pub struct Fact {
 
 /// Reads an entry of `alerts`.
 pub(super) fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Expected> {
-    let section = reporter.check(Section::of(node, "an expected alert"))?;
+    let name_alone = node.as_text().map(|rule| format!("write \"{{rule: {}}}\"", clip(rule)));
+    let section = Section::of(node, "an expected alert").map_err(|fault| fault.hint_if_any(name_alone));
+    let section = reporter.check(section)?;
     section.refuse_unknown(reporter, &KEYS);
     let rule = section.require(reporter, "rule", reader::text);
     let mut time = None;
@@ -52,7 +54,8 @@ pub(super) fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Expected>
         });
         facts.extend(value.map(|value| Fact { key, value }));
     }
-    let group = section.get("group").and_then(|entry| {
+    let is_read = facts.iter().any(|fact: &Fact| fact.key == "group");
+    let group = section.get("group").filter(|_| is_read).and_then(|entry| {
         let names = Section::of(&entry.value, "group").ok()?.keys().collect();
         Some(Spanned { value: names, at: entry.key_at })
     });
@@ -62,13 +65,30 @@ pub(super) fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Expected>
 fn fact_of(node: &Node, key: &'static str) -> Result<Json, Fault> {
     match key {
         "group" => group(node, key),
-        "observed" => reader::number(node, key).map(|_| node.json()),
+        "observed" => observed(node, key),
         "level" => Ok(Json::from(reader::level(node, key)?.value.name())),
-        "suppressed" => reader::count(node, key, 0, u32::MAX).map(Json::from),
+        "suppressed" => suppressed(node, key).map(Json::from),
         "truncated" => reader::boolean(node, key).map(Json::from),
         "details" => Section::of(node, key).map(|_| node.json()),
         _ => Ok(Json::from(reader::text(node, key)?.value)),
     }
+}
+
+fn observed(node: &Node, key: &str) -> Result<Json, Fault> {
+    let quoted = node.as_text().filter(|text| text.parse::<f64>().is_ok_and(f64::is_finite));
+    let hint = quoted.map_or_else(
+        || "write the number that the alert says, as in \"observed: 8\"".to_owned(),
+        |number| format!("write \"observed: {number}\", without quotes around the number"),
+    );
+    // Of a share with a percent sign the reader knows more.
+    let with_hint = |fault: Fault| if fault.hint.is_some() { fault } else { fault.hint(hint) };
+    reader::number(node, key).map(|_| node.json()).map_err(with_hint)
+}
+
+fn suppressed(node: &Node, key: &str) -> Result<u32, Fault> {
+    const HINT: &str =
+        "write how many firings were kept quiet before the alert, from 0 and without quotes, as in \"suppressed: 2\"";
+    reader::count(node, key, 0, u32::MAX).map_err(|fault| fault.hint(HINT))
 }
 
 /// Group values are texts, as they compare: `1` is `"1"`.
@@ -82,12 +102,27 @@ fn group(node: &Node, key: &'static str) -> Result<Json, Fault> {
             Data::Null | Data::List(_) | Data::Map(_) => {
                 let message =
                     format!("the group value of {} must be a scalar, not {}", entry.key.text, entry.value.kind());
-                return Err(Fault::new(Code::BadValue, entry.value.at, message));
+                return Err(Fault::new(Code::BadValue, entry.value.at, message).hint(group_hint(entry)));
             }
         };
         group.insert(entry.key.text.clone(), Json::String(value));
     }
     Ok(Json::Object(group))
+}
+
+/// What to write for a group value that is none.
+fn group_hint(entry: &Entry) -> String {
+    let (mut path, mut value) = (entry.key.text.clone(), &entry.value);
+    while let Data::Map(inner) = &value.data
+        && let Some(first) = inner.first()
+    {
+        path = format!("{path}.{}", first.key.text);
+        value = &first.value;
+    }
+    match value.scalar_text() {
+        Some(text) => format!("write the field's name in one, as in \"{path}: {text}\""),
+        None => "write the one value that the alert has, or leave the group out".to_owned(),
+    }
 }
 
 fn moment(time: Timestamp) -> Json {

@@ -3,6 +3,7 @@
 //! A case runs in the pipeline that the service runs: its events become JSON records and are decoded like any other.
 //! Not the finding of files, nor how a verdict looks: those are the command line's.
 
+mod advice;
 mod compare;
 mod concern;
 mod document;

@@ -29,7 +29,9 @@ pub(super) fn read(node: &Node, key: &str) -> Result<Spanned<Span>, Fault> {
         Err(error @ SpanError::NoUnit) => {
             Err(fault(Code::TimespanWithoutUnit, error.to_string()).hint(format!("write \"{text}s\" or \"{text}m\"")))
         }
-        Err(error @ SpanError::TooLong) => Err(fault(Code::BadTimespan, error.to_string())),
+        Err(error @ SpanError::TooLong) => {
+            Err(fault(Code::BadTimespan, error.to_string()).hint(format!("write at most \"{}\"", Span::MAX)))
+        }
         Err(SpanError::Malformed) => Err(fault(Code::BadTimespan, "is not a time after the start".to_owned())
             .hint("write whole numbers with units, as in \"70s\", \"1m10s\", \"250ms\" or \"2d\"")),
     }

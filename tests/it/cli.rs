@@ -11,5 +11,6 @@ mod generate;
 mod replay;
 mod schema;
 mod test;
+mod test_file;
 mod topic;
 mod usage;

@@ -72,7 +72,8 @@ impl Suite {
                 Err(fault) => self.problems.push(fault.about(&self.path, None)),
             }
         }
-        if paths.len() < file.rule_files.len() {
+        // Those that are named but wrong have been told of; without any, no rule is known that a test could name.
+        if paths.is_empty() || paths.len() < file.rule_files.len() {
             self.problems.extend(without_rules(&file, config));
             return Ok(());
         }
@@ -120,6 +121,10 @@ fn find(folder: &Path, name: &Spanned<String>) -> Result<PathBuf, Fault> {
     let path = tidy(folder.join(&name.value));
     let fault = |message: String| Fault::new(Code::UnknownFile, name.at, message);
     let found = rule_files::find(std::slice::from_ref(&path)).map_err(|error| {
+        if name.value.contains(['*', '?', '[']) {
+            let message = format!("\"{}\" is a pattern, and patterns are not expanded here", clip(&name.value));
+            return fault(message).hint("name the files, or a folder: it is searched with all below it");
+        }
         let hint = neighbour(&path).map(|near| format!("did you mean \"{near}\"?"));
         fault(format!("the rule file {error}")).hint_if_any(hint)
     })?;
