@@ -11,23 +11,24 @@ use crate::detect::value::Value;
 /// Notes the rules of a set that some events concern.
 pub(super) struct Concerns<'r> {
     rules: &'r RuleSet,
-    source: LogSource,
+    /// What the single-event rules ask of the source's events, each with its position in the set.
+    asked: Vec<(usize, Expr)>,
     /// By the rule's position in the set.
     concerned: Vec<bool>,
 }
 
 impl<'r> Concerns<'r> {
     /// For events of a source, of which there are none as yet.
-    pub(super) fn new(rules: &'r RuleSet, source: LogSource) -> Self {
-        Self { rules, source, concerned: vec![false; rules.rules.len()] }
+    pub(super) fn new(rules: &'r RuleSet, source: &LogSource) -> Self {
+        let singles = rules.rules.iter().enumerate().filter(|(_, rule)| rule.logic == Logic::Event);
+        let asked = singles.flat_map(|(index, rule)| asked(rules, rule, source).map(move |asked| (index, asked)));
+        Self { rules, asked: asked.collect(), concerned: vec![false; rules.rules.len()] }
     }
 
     /// An event: it concerns the single-event rules that it comes near.
     pub(super) fn event(&mut self, values: &[Value<'_>]) {
-        for (rule, is_concerned) in self.rules.rules.iter().zip(&mut self.concerned) {
-            if rule.logic == Logic::Event && !*is_concerned {
-                *is_concerned = comes_near(self.rules, rule, &self.source, values);
-            }
+        for (index, asked) in &self.asked {
+            self.concerned[*index] = self.concerned[*index] || is_near(asked, values);
         }
     }
 
@@ -46,12 +47,13 @@ impl<'r> Concerns<'r> {
     }
 }
 
-fn comes_near(rules: &RuleSet, rule: &Rule, source: &LogSource, values: &[Value<'_>]) -> bool {
-    rule.inputs.iter().any(|input| {
-        let Input::Detection(label) = input.input else { return false };
+/// What a single-event rule asks of events of a source, apart from filters; nothing if it is for others.
+fn asked(rules: &RuleSet, rule: &Rule, source: &LogSource) -> impl Iterator<Item = Expr> {
+    rule.inputs.iter().filter_map(move |input| {
+        let Input::Detection(label) = input.input else { return None };
         let detection = rules.matcher.detection(label);
         let asked = rules.filtered.get(&label).map_or(&detection.expr, |filtered| &filtered.own);
-        detection.logsource.admits(source) && is_near(asked, values)
+        detection.logsource.admits(source).then(|| asked.clone().simplified())
     })
 }
 

@@ -107,7 +107,7 @@ impl Runner {
     pub fn concerned(&mut self, case: &Case) -> Vec<bool> {
         let Self { pipeline, settings, places, origin, .. } = self;
         let rules = Arc::clone(pipeline.rules());
-        let mut concerns = Concerns::new(&rules, settings.source.logsource());
+        let mut concerns = Concerns::new(&rules, &settings.source.logsource());
         let mut outcome = BatchOutcome::new(&rules);
         outcome.detected.watch = Some(Watch::of(&rules, 0..rules.rules.len()));
         let mut partition = pipeline.partition(HASH_SEED);

@@ -14,3 +14,4 @@ mod test;
 mod test_file;
 mod topic;
 mod usage;
+mod version;

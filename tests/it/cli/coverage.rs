@@ -142,6 +142,11 @@ fn an_event_comes_near_a_single_event_rule_before_it_is_a_quiet_test() {
     rule(native, "{s: {jwt.alg: none}, condition: s}");
     assert_eq!(quiet("event.action: login, jwt.alg: RS256"), 1);
     assert_eq!(quiet("event.action: login, jwt.algo: none"), 0);
+    // A filter changes nothing of that.
+    let filter = "---\nname: f\nfilter: {rules: [one], s: {k: 1}, condition: not s}";
+    rule(native, &format!("{{s: {{jwt.alg: none}}, condition: s}}\n{filter}"));
+    assert_eq!(quiet("event.action: login, jwt.alg: RS256"), 1);
+    assert_eq!(quiet("event.action: login, jwt.algo: none"), 0);
     rule("{product: windows}", "{s: {jwt.alg: none, event.action: login}, condition: s}");
     assert_eq!(quiet("event.action: login, jwt.alg: RS256"), 0, "the rule is for other events");
 }

@@ -76,7 +76,7 @@ type Both<'a> = (Vec<&'a Raised>, Vec<&'a Raised>);
 /// Compares the alerts of two rule sets.
 pub(super) fn compare(replayed: &Replayed) -> Comparison {
     let Replayed { old, new, old_rules, new_rules, records, late, no_events, span } = replayed;
-    let Rows { mut rows, old_names, new_names } = rows(old_rules, new_rules);
+    let Table { mut rows, old_names, new_names } = rows(old_rules, new_rules);
     let mut places: BTreeMap<Place, Both<'_>> = BTreeMap::new();
     for raised in old {
         let Some(row) = old_names.get(&raised.alert.rule.name) else { continue };
@@ -123,19 +123,19 @@ fn per_day(count: u64, days: f64) -> Option<f64> {
 }
 
 /// A row for each rule that alerts in either set, in order of name, and which row the rules of either set have.
-struct Rows {
+struct Table {
     rows: Vec<RuleRow>,
     old_names: BTreeMap<String, usize>,
     new_names: BTreeMap<String, usize>,
 }
 
-fn rows(old: &RuleSet, new: &RuleSet) -> Rows {
+fn rows(old: &RuleSet, new: &RuleSet) -> Table {
     let mut pairs = counterparts(old, new);
     let standing = |member: &Option<Member<'_>>| member.as_ref().map_or(Standing::Absent, |member| member.standing);
     pairs.retain(|(old, new)| [standing(old), standing(new)].contains(&Standing::Alerts));
     // Of two that share a name, the one of the old rules alone comes last.
     pairs.sort_by_key(|(old, new)| (new.as_ref().or(old.as_ref()).map(|member| member.name), new.is_none()));
-    let mut found = Rows { rows: Vec::new(), old_names: BTreeMap::new(), new_names: BTreeMap::new() };
+    let mut found = Table { rows: Vec::new(), old_names: BTreeMap::new(), new_names: BTreeMap::new() };
     for (index, (old, new)) in pairs.iter().enumerate() {
         let old_name = old.as_ref().map(|member| member.name.to_owned());
         let new_name = new.as_ref().map(|member| member.name.to_owned());
