@@ -55,7 +55,8 @@ fn refused(rejected: &[Rejected]) -> Vec<String> {
     let told = alike.into_iter().map(|((line, reason), numbers)| match numbers.as_slice() {
         [n] => format!("line {line}: event {n} is no event: {reason}"),
         [first, ..] => {
-            format!("line {line}: {} from {first} on refused: {reason}", super::counted(numbers.len(), "event"))
+            let events = super::counted(numbers.len(), "event");
+            format!("line {line}: {events} refused, event {first} first: {reason}")
         }
         [] => reason,
     });

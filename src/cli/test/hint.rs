@@ -47,9 +47,9 @@ fn told(explanation: &Explanation) -> Vec<String> {
     }
     let nearest = explanation.groups.iter().find(|group| group.firings == 0);
     if let Some((group, nearest)) = nearest.and_then(|group| Some((&group.group, group.nearest.as_ref()?))) {
-        let others = if firings > 0 { " besides" } else { "" };
+        let elsewhere = if firings > 0 { " elsewhere" } else { "" };
         let (time, told) = (since_start(nearest.time), &nearest.told);
-        lines.push(format!("  {name} came nearest{others} at {time}{}: {told}", of(group)));
+        lines.push(format!("  {name} came nearest{elsewhere} at {time}{}: {told}", of(group)));
     } else if explanation.groups.is_empty() {
         let of = of(&explanation.only);
         lines.push(match explanation.events.total {

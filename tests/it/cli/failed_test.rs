@@ -38,12 +38,12 @@ fn a_missing_alert_comes_with_the_nearest_that_its_rule_came() {
 #[test]
 fn the_hint_is_of_the_group_that_is_missing() {
     let events = format!("{}, {}", failures("ann", 0, 1), failures("bob", 5, 2));
-    let of_ann = shown(&events, "{rule: password_guessing, group: {jwt.sub: ann}}");
-    assert!(of_ann.contains("came nearest at 0s for jwt.sub ann: 1 of 3 events"), "{of_ann}");
-    let of_any = shown(&events, "{rule: password_guessing}");
-    assert!(of_any.contains("came nearest at 6s for jwt.sub bob: 2 of 3 events"), "{of_any}");
-    let of_nobody = shown(&events, "{rule: password_guessing, group: {jwt.sub: carl}}");
-    assert!(of_nobody.contains("password_guessing: there is no event for jwt.sub carl"), "{of_nobody}");
+    let missing = shown(&events, "{rule: password_guessing, group: {jwt.sub: ann}}");
+    assert!(missing.contains("came nearest at 0s for jwt.sub ann: 1 of 3 events"), "{missing}");
+    let nearest = shown(&events, "{rule: password_guessing}");
+    assert!(nearest.contains("came nearest at 6s for jwt.sub bob: 2 of 3 events"), "{nearest}");
+    let unseen = shown(&events, "{rule: password_guessing, group: {jwt.sub: carl}}");
+    assert!(unseen.contains("password_guessing: there is no event for jwt.sub carl"), "{unseen}");
     // Ann fired, and came no nearer to a second alert than bob to a first.
     let events = format!("{}, {}", failures("ann", 0, 4), failures("bob", 5, 1));
     let twice = "{rule: password_guessing, at: 2s}, {rule: password_guessing, at: 1h, group: {jwt.sub: ann}}";
@@ -66,8 +66,8 @@ fn alerts_stand_beside_those_that_are_most_like_them() {
     assert_eq!(shown(&events, expected), expected_lines);
     // Of equals those that are nearest in time.
     let events = format!("{}, {}", failures("ann", 0, 3), failures("bob", 600, 3));
-    let of_time = shown(&events, "{rule: password_guessing, at: 603s}, {rule: password_guessing, at: 3s}");
-    assert!(of_time.contains("at: 603s}\n        + {rule: password_guessing, at: 602s}"), "{of_time}");
+    let in_time = shown(&events, "{rule: password_guessing, at: 603s}, {rule: password_guessing, at: 3s}");
+    assert!(in_time.contains("at: 603s}\n        + {rule: password_guessing, at: 602s}"), "{in_time}");
 }
 
 #[test]
@@ -76,7 +76,8 @@ fn refused_events_of_one_reason_are_one_line() {
     // The year 9999 ends after 293 of them.
     folder.write("it_test.yml", one_test("{at: 0s, every: 9999d, repeat: 1000}", ""));
     let finished = folder.run(&["test", "it_test.yml"]).expect_code(1);
-    let told = "line 5: 706 events from 294 on refused: @timestamp is neither an RFC 3339 time nor an epoch number";
+    let told =
+        "line 5: 706 events refused, event 294 first: @timestamp is neither an RFC 3339 time nor an epoch number";
     assert_eq!(finished.stdout().matches("@timestamp").count(), 1, "{}", finished.stdout());
     assert!(finished.stdout().contains(told), "{}", finished.stdout());
 }
