@@ -15,9 +15,7 @@ pub(super) const fn advice(code: Code) -> &'static str {
             "split the file, and nest less deeply: long lists of values belong into a list for expand"
         }
         Code::DuplicateKey => "keep one of them; values of one field go into a list",
-        Code::WrongType => {
-            "see the examples of docs/rules.md, or let your editor check it: tokenwatch schema rule, or test"
-        }
+        Code::WrongType => "see the examples of docs/rules.md, or let your editor check it: tokenwatch schema rule",
         Code::NoBody => "add one of \"detection\", \"correlation\", \"anomaly\" and \"filter\"",
         Code::SeveralBodies => "give each a document of its own, with \"---\" between them",
         Code::UnknownAction => "write global, reset or repeat",
@@ -30,7 +28,7 @@ pub(super) const fn advice(code: Code) -> &'static str {
         Code::BadLevel => "write informational, low, medium, high or critical",
         Code::BadStatus => "write stable, test, experimental, deprecated or unsupported",
         Code::TimespanWithoutUnit | Code::BadTimespan => {
-            "write a whole number above 0 and one unit, as in \"90s\", \"5m\", \"1h\" or \"7d\""
+            "write a whole number above 0 and one unit, at most 10000 days, as in \"90s\", \"5m\", \"1h\" or \"7d\""
         }
         Code::BadNumber => "write a number within the range, without quotes or unit, as in \"gte: 5\"",
         Code::EmptySelection => "write at least one value, or remove it",

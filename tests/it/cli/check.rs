@@ -324,3 +324,15 @@ fn rules_for_events_that_the_service_never_reads_are_warned_of() {
     assert!(finished.stdout().contains("no source declares events of this logsource"), "{}", finished.stdout());
     assert!(finished.stdout().contains("[unreachable-rule]"), "{}", finished.stdout());
 }
+
+#[test]
+fn a_span_that_is_too_long_is_told_how_long_one_may_be() {
+    let folder = Folder::new();
+    folder.write("rules.yml", super::fixture::RULES.replace("suppress: 1h", "suppress: 10001d"));
+    let finished = folder.run(&["check", "rules.yml"]).expect_code(1);
+    assert!(
+        finished.stdout().contains("hint: write a whole number above 0 and one unit, at most 10000 days"),
+        "{}",
+        finished.stdout()
+    );
+}
