@@ -207,15 +207,19 @@ fn whatever_people_read_counts() {
 
 #[test]
 fn other_values_and_other_evidence_count_too() {
-    let rule = |subject: &str, outcome: &str| {
+    let rule = |field: &str, least: u32| {
         format!(
-            "name: used\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\ndetection: {{s: {{event.outcome: {outcome}}}, condition: s}}\n---\n\
+            "name: used\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\ndetection: {{s: {{event.outcome: failure}}, condition: s}}\n---\n\
              name: r\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c02\n\
-             correlation: {{type: value_count, rules: [used], timespan: 2d, condition: {{field: {subject}, gte: 2}}}}\n"
+             correlation: {{type: value_count, rules: [used], timespan: 2d, condition: {{field: {field}, gte: {least}}}}}\n"
         )
     };
-    let last = last_difference(&rule("jwt.sub", "failure"), &rule("event.id", "failure"));
-    assert!(last.contains("field jwt.sub -> event.id"), "{last}");
+    let last = last_difference(&rule("jwt.sub", 2), &rule("event.id", 2));
+    let details = r#", details {"values":["ann","bob"]} -> {"values":["ann-0","ann-60"]}"#;
+    assert!(last.ends_with(&format!("field jwt.sub -> event.id{details}")), "{last}");
+    // Of long ones it is enough to know that they differ.
+    let last = last_difference(&rule("event.id", 9), &rule("event.id", 8));
+    assert!(last.ends_with(", threshold 9 -> 8, other details"), "{last}");
     let rule = |detection: &str| {
         format!(
             "name: used\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c01\ndetection: {{s: {{event.id: {detection}}}, condition: s}}\n---\n\

@@ -17,6 +17,9 @@ const IDLE_MAX: usize = 100;
 /// Differences that are listed; JSON has all of them.
 const LISTED_MAX: usize = 50;
 
+/// Longest details that are shown, in characters; JSON has all.
+const DETAILS_MAX: usize = 100;
+
 const STRONG: Style = Style::new().bold();
 const APPEARS: Style = AnsiColor::Green.on_default();
 const DISAPPEARS: Style = AnsiColor::Red.on_default();
@@ -133,7 +136,9 @@ fn changed(old: &Read, new: &Read) -> String {
     told("tags", &|read| if read.tags.is_empty() { nothing() } else { read.tags.join(", ") });
     told("suppressed", &|read| read.suppressed.to_string());
     told("truncated", &|read| read.truncated.to_string());
-    told("details", &|read| serde_json::to_string(&read.details).unwrap_or_default());
+    if old.details != new.details {
+        parts.push(details(old, new));
+    }
     if parts.len() == 1 && old.summary != new.summary {
         parts.push(format!("\"{}\" -> \"{}\"", old.summary, new.summary));
     } else if parts.len() == 1 && old.time == new.time && old.shadow == new.shadow {
@@ -146,6 +151,13 @@ fn changed(old: &Read, new: &Read) -> String {
         (false, false) => {}
     }
     parts.join(", ")
+}
+
+/// The details of both, if they are short.
+fn details(old: &Read, new: &Read) -> String {
+    let json = |read: &Read| serde_json::to_string(&read.details).expect("details always serialize");
+    let both = format!("details {} -> {}", json(old), json(new));
+    if both.chars().count() <= DETAILS_MAX { both } else { "other details".to_owned() }
 }
 
 fn nothing() -> String {
