@@ -288,6 +288,15 @@ fn all_slips_of_one_condition_come_at_once() {
 }
 
 #[test]
+fn a_misspelt_bound_is_not_also_a_missing_one() {
+    let folder = Folder::new();
+    folder.write("a.yml", super::fixture::RULES.replace("{gte: 3}", "{gtee: 3}"));
+    let finished = folder.run(&["check", "a.yml"]).expect_code(1);
+    assert!(finished.stdout().contains("did you mean \"gte\"?"), "{}", finished.stdout());
+    assert!(finished.stderr().contains("1 error, 0 warnings"), "{}", finished.stdout());
+}
+
+#[test]
 fn a_slip_in_a_field_is_one_warning_that_names_the_field() {
     let folder = Folder::new();
     folder.write("a.yml", super::fixture::RULES.replace("group-by: [jwt.sub]", "group-by: [jwt.username]"));

@@ -213,8 +213,9 @@ fn criteria(
         some_bound |= condition.get(word).is_some();
         is_right &= bound.is_some() == condition.get(word).is_some();
     }
-    // One that is misspelt may be the bound.
-    if has_bounds && !some_bound && is_right {
+    let mut keys = condition.entries.iter().map(|entry| entry.key.text.as_str());
+    let is_misspelt = keys.any(|key| reader::near(key, BOUNDS, 1).is_some());
+    if has_bounds && !some_bound && !is_misspelt {
         is_right = false;
         let fault = Fault::new(Code::EmptyCondition, condition.at, "the condition has no bound");
         reporter.report(fault.hint("add one of gt, gte, lt, lte, eq, neq, as in \"gte: 5\""));
