@@ -156,6 +156,18 @@ fn no_rule_in_a_page_goes_untested() {
     }
 }
 
+/// Rendered, the first line of a block is hidden: the name of its file must stand above it.
+#[test]
+fn each_file_of_the_guide_has_its_name_above() {
+    let page = "docs/rules.md";
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).expect("the page is there");
+    let lines: Vec<&str> = text.lines().collect();
+    for block in blocks(page) {
+        let Some(name) = told(&block, "file") else { continue };
+        assert_eq!(lines[block.line - 3], format!("`{name}`:"), "{page}:{}", block.line);
+    }
+}
+
 /// Titles become anchors as on GitHub; a link into the page must lead somewhere.
 #[test]
 fn links_lead_somewhere() {
