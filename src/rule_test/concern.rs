@@ -41,9 +41,26 @@ impl<'r> Concerns<'r> {
         }
     }
 
-    /// Which rules are concerned, by their positions.
+    /// Which rules are concerned, by their positions: also those above one that is, however it kept quiet.
     pub(super) fn finish(self) -> Vec<bool> {
-        self.concerned
+        let mut concerned = self.concerned;
+        let is_below = |rule: &Rule, concerned: &[bool]| {
+            let mut matches = rule.inputs.iter().filter(|input| input.role == Role::Match);
+            matches.any(|input| matches!(input.input, Input::Firing(inner) if concerned[inner]))
+        };
+        loop {
+            let rules = self.rules.rules.iter().enumerate();
+            let above: Vec<usize> = rules
+                .filter(|(index, rule)| !concerned[*index] && is_below(rule, &concerned))
+                .map(|(index, _)| index)
+                .collect();
+            if above.is_empty() {
+                return concerned;
+            }
+            for index in above {
+                concerned[index] = true;
+            }
+        }
     }
 }
 

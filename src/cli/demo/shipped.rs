@@ -42,6 +42,7 @@ static RULES: &[(&str, &str)] = &files![
     "rules/tokens/alg_none.yml",
     "rules/tokens/algorithm_mismatch.yml",
     "rules/tokens/expired_token_accepted.yml",
+    "rules/tokens/forged_token_accepted.yml",
     "rules/tokens/revoked_token_used.yml",
     "rules/tokens/tampered_tokens.yml",
     "rules/tokens/token_on_two_devices.yml",
@@ -51,7 +52,9 @@ static RULES: &[(&str, &str)] = &files![
 ];
 
 static LISTS: &[(&str, &str)] = &files![
+    "rules/lists/credential_reasons.txt",
     "rules/lists/own_networks.txt",
+    "rules/lists/relay_addresses.txt",
     "rules/lists/relay_networks.txt",
     "rules/lists/service_accounts.txt",
     "rules/lists/token_algorithms.txt",

@@ -115,6 +115,18 @@ fn what_excuses_alone_is_no_quiet_test_of_an_absence() {
 }
 
 #[test]
+fn a_quiet_test_of_a_rule_is_one_of_those_above_it() {
+    let folder = Folder::new();
+    let outer = "---\ntitle: Guessed again\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c11\ncorrelation:\n  type: event_count\n  \
+                 rules: [password_guessing]\n  group-by: [jwt.sub]\n  timespan: 1h\n  condition: {gte: 1}\n";
+    folder.write("it.yml", format!("{}{outer}", super::fixture::RULES));
+    let once = "{at: 0s, event: {event.action: login, event.outcome: failure, jwt.sub: ann}}";
+    assert_eq!(quiet_tests(&folder, "guessed_again", once), 1);
+    let other = "{at: 0s, event: {event.action: logout, jwt.sub: ann}}";
+    assert_eq!(quiet_tests(&folder, "guessed_again", other), 0);
+}
+
+#[test]
 fn an_event_comes_near_a_single_event_rule_before_it_is_a_quiet_test() {
     let folder = Folder::new();
     let rule = |logsource: &str, detection: &str| {

@@ -243,6 +243,7 @@ fn the_example_of_the_readme_passes() {
     let folder = Folder::new();
     folder.write("cross_service_fan_out.yml", read("rules/access/cross_service_fan_out.yml"));
     folder.write("cross_service_fan_out_test.yml", example);
+    folder.write("lists/service_accounts.txt", read("rules/lists/service_accounts.txt"));
     let finished = folder.run(&["test", "--require-coverage", "cross_service_fan_out_test.yml"]).expect_code(0);
     assert!(finished.stderr().contains("2 tests: 2 passed"), "{}", finished.stderr());
 }

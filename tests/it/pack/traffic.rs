@@ -161,6 +161,7 @@ fn weeks_of_ordinary_traffic_are_quiet() {
     }
     let alerts = watch.alerts();
     // Few services write the network, so a second device's can come up late. That is what the level low is for.
-    let (low, loud): (Vec<_>, Vec<_>) = alerts.iter().partition(|alert| alert.level == "low");
+    let (low, loud): (Vec<_>, Vec<_>) =
+        alerts.iter().partition(|alert| ["low", "informational"].contains(&alert.level.as_str()));
     assert!(low.len() <= 4 && loud.is_empty(), "{:#?}", alerts.iter().map(|alert| &alert.text).collect::<Vec<_>>());
 }
