@@ -111,7 +111,7 @@ pub(super) fn not_text(file: String, wrong: &NotText) -> Problem {
 /// What the compiler must know besides the files. Lists are those of `rules.lists`, else those that lie by the rules.
 pub(super) fn options(paths: &[PathBuf], config: &Config) -> Result<Options, Failure> {
     let lists = if config.rules.lists.is_empty() {
-        rule_files::lists(&rule_files::list_folders(paths))?
+        rule_files::lists(&rule_files::list_folders(paths, &rule_files::find(paths)?.rules))?
     } else {
         rule_files::lists(&config.rules.lists)?
     };

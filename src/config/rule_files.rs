@@ -2,7 +2,7 @@
 //!
 //! Not what the texts say: that is the compiler's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,10 +93,11 @@ pub fn list_entries(text: &str) -> impl Iterator<Item = &str> {
     text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Where lists are looked for if no folder is configured: for each rule path the nearest folder `lists`, in the path's
-/// own folder or one of the two above it. So `rules/lists` serves `rules`, `rules/access` and `rules/access/a.yml`.
+/// Where lists are looked for if no folder is configured: for each path and each rule file in it the nearest folder
+/// `lists`, in its own folder or one of the two above it. So `rules/lists` serves `rules`, `rules/access` and
+/// `rules/access/a.yml`.
 #[must_use]
-pub fn list_folders(rule_paths: &[PathBuf]) -> Vec<PathBuf> {
+pub fn list_folders(paths: &[PathBuf], rules: &[PathBuf]) -> Vec<PathBuf> {
     const LEVELS: usize = 3;
     let nearest = |path: &PathBuf| {
         // Without `.` and links, so that the folders above are those that a person sees.
@@ -104,7 +105,10 @@ pub fn list_folders(rule_paths: &[PathBuf]) -> Vec<PathBuf> {
         let own = if path.is_dir() { path.as_path() } else { path.parent()? };
         own.ancestors().take(LEVELS).map(|folder| folder.join("lists")).find(|folder| folder.is_dir())
     };
-    rule_paths.iter().filter_map(nearest).collect::<BTreeSet<_>>().into_iter().collect()
+    // One file of each folder stands for the others.
+    let mut folders = HashSet::new();
+    let rules = rules.iter().filter(|file| folders.insert(file.parent()));
+    paths.iter().chain(rules).filter_map(nearest).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[derive(Debug, Default)]
@@ -198,7 +202,7 @@ mod tests {
         for name in ["rules/r.yml", "rules/a/r.yml", "rules/a/b/r.yml", "rules/a/b/c/r.yml", "rules/team/deep/r.yml"] {
             fs::write(at(name), "").expect("a file");
         }
-        let found = |names: &[&str]| list_folders(&names.iter().map(|name| at(name)).collect::<Vec<_>>());
+        let found = |names: &[&str]| list_folders(&names.iter().map(|name| at(name)).collect::<Vec<_>>(), &[]);
         for name in ["rules", "rules/r.yml", "rules/a", "rules/a/r.yml", "rules/a/b", "rules/a/b/r.yml"] {
             assert_eq!(found(&[name]), [at("rules/lists")], "{name}");
         }
@@ -206,6 +210,12 @@ mod tests {
         assert_eq!(found(&["rules/team/deep/r.yml"]), [at("rules/team/deep/lists")]);
         assert_eq!(found(&["rules", "rules/a", "rules/team/deep"]), [at("rules/lists"), at("rules/team/deep/lists")]);
         assert_eq!(found(&["missing"]), [] as [PathBuf; 0]);
+        let deep = list_folders(std::slice::from_ref(&root), &[at("rules/a/r.yml"), at("rules/team/deep/r.yml")]);
+        assert_eq!(
+            deep,
+            [at("rules/lists"), at("rules/team/deep/lists")],
+            "beside the rules, wherever the path begins"
+        );
     }
 
     #[test]

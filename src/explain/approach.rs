@@ -65,7 +65,7 @@ impl Approach {
         match &terms.rule.logic {
             Logic::Event => Some(self.alone(at, "it matches".to_owned(), 0.0)),
             Logic::ValueChange { .. } | Logic::GeoVelocity { .. } => neighbour::pairs(self, at, terms),
-            Logic::NewValue { learning, .. } => Some(neighbour::new_value(self, at, *learning, terms)),
+            Logic::NewValue { learning, .. } => Some(neighbour::new_value(self, at, (*learning, bounds.0), terms)),
             Logic::Absence { .. } => neighbour::accompanied(self, at, terms),
             Logic::Spike { .. } => Some(count::spike(self, at, terms)),
             _ => {
@@ -89,11 +89,14 @@ impl Approach {
                 let told = format!("no {missed} in the {} before{after}", terms.rule.timespan);
                 return Nearest { at, shortfall: 0.0, told, matches };
             }
-            Logic::Event
-            | Logic::ValueChange { .. }
-            | Logic::GeoVelocity { .. }
-            | Logic::NewValue { .. }
-            | Logic::Spike { .. } => nearest.cloned(),
+            Logic::Event | Logic::ValueChange { .. } | Logic::GeoVelocity { .. } | Logic::Spike { .. } => {
+                nearest.cloned()
+            }
+            Logic::NewValue { .. } => nearest.cloned().map(|mut nearest| {
+                // It did fire, so nothing spoke against it.
+                nearest.told.truncate(nearest.told.find(", but ").unwrap_or(nearest.told.len()));
+                nearest
+            }),
             _ => self.window(at, terms),
         };
         let found = told.unwrap_or_else(|| Nearest { at, shortfall: 0.0, told: String::new(), matches: Vec::new() });

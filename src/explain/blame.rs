@@ -1,7 +1,7 @@
 //! Which question of a detection an event fails.
 
 use crate::detect::fields::{FieldTable, Slot};
-use crate::detect::matcher::{Expr, LogSource, Test};
+use crate::detect::matcher::{Expr, LogSource, Test, TextRelation};
 use crate::detect::rule::RuleSet;
 use crate::detect::value::Value;
 use crate::pipeline::Settings;
@@ -15,21 +15,22 @@ const LISTED_MAX: usize = 4;
 /// Why an event satisfies none of some detections: the one that it satisfies most of, or each of several that it
 /// satisfies as much of.
 pub(super) fn blame(rules: &RuleSet, labels: &[usize], source: &LogSource, values: &[Value<'_>]) -> (Reason, String) {
+    let told = |label: usize| of_detection(rules, label, source, values);
+    let named = |label: usize, why: String| match labels {
+        [_] => why,
+        _ => format!("{}: {why}", rules.detection_names[label]),
+    };
+    // Filtered out is nearer than not matched.
+    for label in labels {
+        if let (Reason::Filtered, by) = told(*label) {
+            return (Reason::Filtered, named(*label, by));
+        }
+    }
     let share = |label: usize| satisfied(&rules.matcher.detection(label).expr, values);
     let most = labels.iter().map(|label| share(*label)).fold(0.0, f64::max);
     let nearest: Vec<usize> = labels.iter().copied().filter(|label| share(*label) >= most).collect();
-    let told: Vec<(Reason, String)> = nearest.iter().map(|label| of_detection(rules, *label, source, values)).collect();
-    // Filtered out is nearer than not matched.
-    let filtered = told.iter().position(|(reason, _)| *reason == Reason::Filtered);
-    let named = |at: usize| match labels {
-        [_] => told[at].1.clone(),
-        _ => format!("{}: {}", rules.detection_names[nearest[at]], told[at].1),
-    };
-    if let Some(at) = filtered {
-        return (Reason::Filtered, named(at));
-    }
-    let mut all: Vec<String> = (0..told.len().min(LISTED_MAX)).map(named).collect();
-    let more = told.len().saturating_sub(LISTED_MAX);
+    let mut all: Vec<String> = nearest.iter().take(LISTED_MAX).map(|label| named(*label, told(*label).1)).collect();
+    let more = nearest.len().saturating_sub(LISTED_MAX);
     all.extend((more > 0).then(|| format!("{more} more as far")));
     (Reason::NoMatch, all.join("; "))
 }
@@ -137,6 +138,7 @@ fn wanted(test: &Test, fields: &FieldTable) -> String {
     match test {
         Test::Text(pattern) => pattern.spelled(),
         Test::Number(number) => number.canonical.to_string(),
+        Test::Field { other, relation: TextRelation::Equals, .. } => format!("the same as {}", fields.path(*other)),
         test => test.canonical(fields),
     }
 }
@@ -147,9 +149,16 @@ pub(super) fn missing_keys(terms: &Terms<'_>, labels: u32, values: &[Value<'_>],
     let Some(input) = terms.rule.inputs.get(bit) else { return String::new() };
     let is_placeholder = |text: &str| settings.placeholders.iter().any(|word| word.eq_ignore_ascii_case(text));
     let slots = &terms.rules.groupings[input.grouping].slots;
-    let lacks = |slot: &&Slot| {
-        let elements = values[slot.index()].elements();
-        !elements.iter().any(|element| element.key_text().is_some_and(|text| !is_placeholder(&text)))
-    };
-    slots.iter().filter(lacks).map(|slot| terms.rules.fields.path(*slot)).collect::<Vec<_>>().join(", ")
+    let lacking = slots.iter().filter_map(|slot| {
+        let texts: Vec<_> = values[slot.index()].elements().iter().filter_map(Value::key_text).collect();
+        let path = terms.rules.fields.path(*slot);
+        match texts.first() {
+            None => Some(path.to_owned()),
+            Some(text) if texts.iter().all(|text| is_placeholder(text)) => {
+                Some(format!("{path} (\"{text}\" stands for nobody)"))
+            }
+            Some(_) => None,
+        }
+    });
+    lacking.collect::<Vec<_>>().join(", ")
 }

@@ -132,6 +132,7 @@ impl Explainer {
         groups.sort_by(|a, b| a.distance().total_cmp(&b.distance()).then(b.firings.cmp(&a.firings)));
         Explanation {
             rule: Arc::clone(&rule.header),
+            alerts: rule.alerts,
             asks: terms.asks(),
             group_by: rules.keyspaces[rule.keyspace].clone(),
             only: self.question.only,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::detect::rule::Logic;
 use crate::detect::rule::compiled::Role;
-use crate::detect::time::Span;
+use crate::detect::time::{Span, Timestamp};
 
 use super::approach::{Approach, Nearest, Seen};
 use super::shortfall::{NEARLY, needs, open_share, shortfall};
@@ -43,7 +43,14 @@ fn pair(earlier: &Rc<Seen>, later: &Rc<Seen>, terms: &Terms<'_>) -> Nearest {
 }
 
 /// `new_value`: whether the match at a position brings one, and if so what keeps it from firing.
-pub(super) fn new_value(approach: &Approach, at: usize, learning: Span, terms: &Terms<'_>) -> Nearest {
+///
+/// A group that had no match since `expired` had been forgotten, and begins anew.
+pub(super) fn new_value(
+    approach: &Approach,
+    at: usize,
+    (learning, expired): (Span, Timestamp),
+    terms: &Terms<'_>,
+) -> Nearest {
     let (seen, field, timespan) = (&approach.seen[at], terms.fields(), terms.rule.timespan);
     let known_for = approach.first.map_or(Span::ZERO, |first| seen.time.since(first));
     let before = approach.within(seen.time - timespan, seen.time);
@@ -51,7 +58,12 @@ pub(super) fn new_value(approach: &Approach, at: usize, learning: Span, terms: &
         before.iter().rev().filter(|held| !Rc::ptr_eq(held, seen)).find(|held| held.reading.texts.contains(text))
     };
     let fresh = seen.reading.texts.iter().find(|text| last(text).is_none());
+    let forgotten = at.checked_sub(1).map(|before| &approach.seen[before]).filter(|before| before.time < expired);
     let (told, distance) = match fresh {
+        Some(text) if let Some(before) = forgotten => {
+            let quiet = seen.time.since(before.time);
+            (format!("{field} {text} is new, but the group was quiet for {quiet} and begins anew"), 0.5)
+        }
         Some(text) if approach.seen.len() == 1 && known_for == Span::ZERO => {
             (format!("{field} {text} is of the group's first match"), 1.0)
         }

@@ -17,6 +17,8 @@ use super::reason::Reason;
 pub struct Explanation {
     /// The rule.
     pub rule: Arc<RuleHeader>,
+    /// False if it raises no alerts because other rules count it.
+    pub alerts: bool,
     /// What it asks, in one line.
     pub asks: String,
     /// The fields that it groups by; none if everything is one group.

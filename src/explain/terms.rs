@@ -105,11 +105,19 @@ impl Terms<'_> {
             match &values[slot.index()] {
                 Value::Absent | Value::Null => Some(path.to_owned()),
                 value if is_numeric && value.to_number().is_none() => Some(format!("{path} as a number")),
+                value if value.elements().iter().all(|element| element.scalar_text().is_none()) => {
+                    Some(format!("a value in {path}"))
+                }
                 _ => None,
             }
         });
         let lacking: Vec<String> = lacking.collect();
-        if lacking.is_empty() { self.fields() } else { lacking.join(", ") }
+        match of_logic {
+            // Both numbers are there.
+            Logic::GeoVelocity { .. } if lacking.is_empty() => "a place on Earth".to_owned(),
+            _ if lacking.is_empty() => self.fields(),
+            _ => lacking.join(", "),
+        }
     }
 
     /// Of a place the accuracy is optional.

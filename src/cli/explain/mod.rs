@@ -124,7 +124,10 @@ fn no_rule(wanted: &str, rules: &RuleSet) -> String {
     };
     let label = rules.detection_names.iter().position(|name| name == wanted);
     if let Some(outer) = label.and_then(counted_by) {
-        return format!("{wanted} does not alert: ask about {}, which counts it", outer.header.name);
+        let outer = &outer.header.name;
+        return format!(
+            "{wanted} does not alert: ask about {outer}, which counts it and does not say \"generate: true\""
+        );
     }
     let names = rules.rules.iter().map(|rule| rule.header.name.as_str());
     format!("there is no rule {wanted:?}: {}", crate::detect::rule::reader::suggest(wanted, names))

@@ -19,6 +19,11 @@ const QUIET: Style = Style::new().dimmed();
 /// Which events there were, what excluded them, and the groups.
 pub(super) fn explanation(explanation: &Explanation, groups_max: usize) -> String {
     let mut lines = vec![format!("{STRONG}{}{STRONG:#}  {}", explanation.rule.name, explanation.asks)];
+    if !explanation.alerts {
+        lines.push(
+            "it raises no alerts of its own: other rules count it, and none of them says \"generate: true\"".to_owned(),
+        );
+    }
     let of_group =
         if explanation.only.0.is_empty() { String::new() } else { format!(" of {}", group(&explanation.only)) };
     let events = explanation.events;

@@ -36,13 +36,11 @@ pub(super) fn definitions() -> Json {
         "detection": {
             "type": "object",
             "properties": { "condition": condition(), "timeframe": {} },
-            "required": ["condition"],
             "additionalProperties": reference("search"),
         },
         "filter": {
             "type": "object",
             "properties": { "condition": condition(), "rules": explained(reference("rules"), "Detections by name or id; any stands for all that declare this logsource.") },
-            "required": ["condition", "rules"],
             "additionalProperties": reference("search"),
         },
         "search": search(),

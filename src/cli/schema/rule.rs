@@ -75,10 +75,20 @@ fn log_source() -> Json {
     })
 }
 
-/// Exactly one body. A document with an action may leave it to another.
+/// Exactly one body, with all that it needs. A document with an action may leave that to another.
 fn complete() -> Json {
     let one = BODIES.map(|body| json!({ "required": [body] }));
-    json!({ "if": { "required": ["action"] }, "else": { "oneOf": one } })
+    let whole = BODIES.map(|body| (body, json!({ "required": needed(body) })));
+    json!({ "if": { "required": ["action"] }, "else": { "oneOf": one, "properties": properties(whole) } })
+}
+
+/// The keys that a body cannot be without.
+fn needed(body: &str) -> &'static [&'static str] {
+    match body {
+        "detection" => &["condition"],
+        "filter" => &["condition", "rules"],
+        _ => &["type", "rules", "timespan"],
+    }
 }
 
 /// A name, or a title to make one of.

@@ -38,7 +38,6 @@ fn body(types: &[&str]) -> Json {
     json!({
         "type": "object",
         "properties": properties(keys.map(|key| (key, if key == "type" { json!({ "enum": types }) } else { common(key) }))),
-        "required": ["type", "rules", "timespan"],
         "additionalProperties": false,
         "allOf": types.iter().map(|kind| of_type(kind)).collect::<Json>(),
     })

@@ -71,17 +71,12 @@ impl DatePart {
 
 /// RFC 3339, or the same without an offset, or without a time.
 fn date(text: &str) -> Option<DateTime> {
-    if !has_rfc_3339_shape(text.as_bytes()) {
+    // Digits alone are an identifier, though they can be read as a date.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let with_offset = text.parse::<jiff::Timestamp>().map(|time| Offset::UTC.to_datetime(time));
     with_offset.or_else(|_| text.parse()).ok()
-}
-
-/// `2024-12-31`, alone or with hours and minutes behind it: other texts that can be read as dates are identifiers.
-fn has_rfc_3339_shape(text: &[u8]) -> bool {
-    let is_date = matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _, ..]);
-    is_date && matches!(&text[10..], [] | [b'T' | b't' | b' ', _, _, b':', ..]) && !text.contains(&b'[')
 }
 
 /// An epoch number in the unit that its size suggests, as for `@timestamp`.
@@ -123,7 +118,10 @@ mod tests {
             assert_eq!(DatePart::Year.of(&Value::Number(Number::Text(text))), Some(2023.0), "{text}");
         }
         assert_eq!(DatePart::Hour.of(&Value::text("1970-01-02")), Some(0.0));
-        for text in ["20241231", "2024-12-31T01", "2024-12-31T01:00:00+01:00[Europe/Paris]", "2024-W52-1", "12-31"] {
+        for text in ["20241231T235958Z", "2024-12-31T23Z", "2024-12-31T23:59:58+00:00[UTC]"] {
+            assert_eq!(DatePart::Hour.of(&Value::text(text)), Some(23.0), "{text}, as a time of the event is read");
+        }
+        for text in ["20241231", "2024-W52-1", "12-31"] {
             assert_eq!(DatePart::Year.of(&Value::text(text)), None, "{text}");
         }
         for value in [Value::text("soon"), Value::Null, Value::Number(Number::Text("1e300"))] {

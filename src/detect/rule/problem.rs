@@ -241,6 +241,8 @@ codes! {
         ThresholdAboveLimit = "threshold-above-limit",
         /// A group-by field that matching events can lack.
         OptionalGroup = "optional-group",
+        /// What looks like an expression and is compared as a plain text.
+        TakenLiterally = "taken-literally",
         /// A custom field with the name of a setting.
         CustomSetting = "custom-setting",
         /// A level, but no tags.

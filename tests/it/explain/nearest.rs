@@ -180,6 +180,12 @@ fn what_fails_an_event_is_told_of_the_nearest_alternative() {
     assert_eq!(detail(either, json!({"x": 1, "y": 2})), "y is not 1 (nearest of 2 alternatives)");
     assert_eq!(detail(either, json!({"v": 1, "y": 2})), "w is missing (nearest of 2 alternatives)");
     assert_eq!(detail("  k: [evil, bad]\n  condition: k", json!({"x": 1})), "any field is none of *evil*, *bad*");
+    let filtered = rules(
+        "correlation: {type: temporal, rules: [a, b], timespan: 5m}",
+        "---\ntitle: f\nfilter: {rules: [a], s: {v: 9}, condition: not s}\n",
+    );
+    let excluded = explain(&filtered, &[(0, "a", json!(9))]).excluded;
+    assert_eq!((excluded[0].meaning(), excluded[0].detail.as_str()), ("are filtered out", "a: by f"));
     let both = rules("correlation: {type: temporal, rules: [a, b], timespan: 5m}", "");
     let told = explain(&both, &[(0, "login", json!(1))]).excluded[0].detail.clone();
     assert_eq!(told, "a: event.action is not a; b: event.action is not b");
@@ -196,6 +202,8 @@ fn what_a_match_lacks_is_named() {
     assert_eq!(lacks(json!({"source.geo.location.lat": 1})), "source.geo.location.lon");
     let nowhere = json!({"source.geo.location.lat": "north", "source.geo.location.lon": 1});
     assert_eq!(lacks(nowhere), "source.geo.location.lat as a number");
+    let beyond = json!({"source.geo.location.lat": 95, "source.geo.location.lon": 1});
+    assert_eq!(lacks(beyond), "a place on Earth");
 }
 
 #[test]
@@ -210,6 +218,11 @@ fn neighbours() {
         &fresh,
         &[(0, "a", json!("x")), (60, "a", json!("y"))],
         "v y is new, but the group is known for 1m of 1h @60",
+    );
+    check(
+        &format!("anomaly: {{type: new_value, {over}, condition: {{field: v}}}}"),
+        &[(0, "a", json!("x")), (901, "a", json!("y"))],
+        "v y is new, but the group was quiet for 901s and begins anew @901",
     );
     let velocity = format!("anomaly: {{type: geo_velocity, {over}, condition: {{gte: 900}}}}");
     let place = |lat: f64| json!({"source.geo.location.lat": lat, "source.geo.location.lon": 0});
@@ -258,7 +271,7 @@ fn everything_that_does_not_count_has_its_reason() {
         "1 do not match: event.action is not a at 2",
         "1 are filtered out: by robots at 3",
         "1 are late: by more than 10m at 4",
-        "1 have no group: jwt.sub at 5",
+        "1 have no group: jwt.sub (\"-\" stands for nobody) at 5",
         "1 lack what is counted: v at 6",
         "1 are duplicates:  at 1",
     ];

@@ -9,7 +9,7 @@ use tokenwatch::detect::rule::{Options, RuleSet, Source, compile};
 /// The rule set of a service that runs all of them.
 pub fn shipped() -> Arc<RuleSet> {
     let folder = [PathBuf::from("rules")];
-    let lists = rule_files::lists(&rule_files::list_folders(&folder)).expect("the lists can be read");
+    let lists = rule_files::lists(&rule_files::list_folders(&folder, &[])).expect("the lists can be read");
     let files = rule_files::find(&folder).expect("the folder can be read").rules;
     let texts: Vec<_> = files
         .iter()

@@ -1,6 +1,7 @@
 //! Old alerts beside new ones: which are the same, which changed, which stand alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 
 use serde::Serialize;
 
@@ -181,18 +182,15 @@ fn of_place((old, new): Both<'_>, row: &mut RuleRow) -> Vec<Difference> {
     differences
 }
 
-/// Alerts of one moment belong together; of the rest, those that are less than a window apart, the earliest first.
-fn pair_up<'a>(old: Vec<&'a Raised>, mut new: Vec<&'a Raised>) -> Vec<(Option<&'a Raised>, Option<&'a Raised>)> {
+/// Alerts of one id belong together, then those of one moment, the more alike first; of the rest, those that are less than
+/// a window apart, the earliest first.
+fn pair_up<'a>(mut old: Vec<&'a Raised>, mut new: Vec<&'a Raised>) -> Vec<Sides<'a>> {
     let mut pairs = Vec::new();
-    let mut alone = Vec::new();
+    pair_off(&mut old, &mut new, &mut pairs, |raised| raised.alert.id);
+    pair_off(&mut old, &mut new, &mut pairs, |raised| (raised.alert.time, raised.alert.summary.clone()));
+    pair_off(&mut old, &mut new, &mut pairs, |raised| raised.alert.time);
+    old.sort_by_key(|old| old.alert.time);
     for old in old {
-        match new.iter().position(|new| new.alert.time == old.alert.time) {
-            Some(at) => pairs.push((Some(old), Some(new.remove(at)))),
-            None => alone.push(old),
-        }
-    }
-    alone.sort_by_key(|old| old.alert.time);
-    for old in alone {
         let apart = |new: &Raised| new.alert.time.since(old.alert.time).max(old.alert.time.since(new.alert.time));
         let near = new.iter().enumerate().filter(|(_, new)| apart(new) < old.window.max(new.window));
         let at = near.min_by_key(|(_, new)| apart(new)).map(|(at, _)| at);
@@ -201,4 +199,28 @@ fn pair_up<'a>(old: Vec<&'a Raised>, mut new: Vec<&'a Raised>) -> Vec<(Option<&'
     pairs.extend(new.into_iter().map(|new| (None, Some(new))));
     pairs.sort_by_key(|(old, new)| old.or(*new).map(|raised| raised.alert.time));
     pairs
+}
+
+/// An old alert and the new one that it became, or either alone.
+type Sides<'a> = (Option<&'a Raised>, Option<&'a Raised>);
+
+/// Moves the alerts that have the same key from both sides into pairs, those of one key in their order.
+fn pair_off<'a, K: Hash + Eq>(
+    old: &mut Vec<&'a Raised>,
+    new: &mut Vec<&'a Raised>,
+    pairs: &mut Vec<Sides<'a>>,
+    key: impl Fn(&Raised) -> K,
+) {
+    let mut known: HashMap<K, VecDeque<&'a Raised>> = HashMap::new();
+    for raised in &*new {
+        known.entry(key(raised)).or_default().push_back(raised);
+    }
+    old.retain(|raised| {
+        let counterpart = known.get_mut(&key(raised)).and_then(VecDeque::pop_front);
+        pairs.extend(counterpart.map(|new| (Some(*raised), Some(new))));
+        counterpart.is_none()
+    });
+    let mut left: HashSet<*const Raised> = HashSet::new();
+    left.extend(known.values().flatten().map(|raised| std::ptr::from_ref::<Raised>(raised)));
+    new.retain(|raised| left.contains(&std::ptr::from_ref::<Raised>(raised)));
 }

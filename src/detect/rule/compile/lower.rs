@@ -18,7 +18,6 @@ use crate::detect::rule::document::{
 };
 use crate::detect::rule::problem::{Code, Fault};
 use crate::detect::rule::yaml::{Data, Node};
-use crate::detect::value::number_spelled;
 
 /// Most tests of one detection, a selection counted each time that its condition uses it.
 const TESTS_MAX: usize = 200_000;
@@ -134,7 +133,13 @@ impl Lowering<'_> {
         let mut is_right = true;
         for value in &field.values {
             match self.value(slot, field, value) {
-                Ok(expr) => exprs.push(expr),
+                Ok(expr) => {
+                    if matches!(&expr, Expr::Any(none) if none.is_empty()) {
+                        let message = format!("the list behind {} is empty: nothing matches", shown(value));
+                        self.faults.push(Fault::new(Code::UnreachableRule, value.at, message).hint("add a line to it"));
+                    }
+                    exprs.push(expr);
+                }
                 Err(fault) => {
                     self.faults.push(fault);
                     is_right = false;
@@ -200,7 +205,6 @@ impl Lowering<'_> {
     fn text(&self, slot: Slot, field: &FieldSearch, relation: TextRelation, value: &Node) -> Result<Expr, Fault> {
         let plan = &field.plan;
         let is_plain = relation == TextRelation::Equals && plan.encodings.is_empty() && !plan.expand;
-        let mut also = None;
         let text = match &value.data {
             Data::Null if is_plain => return Ok(Expr::Test(slot, Test::Null)),
             Data::Bool(expected) if is_plain => return Ok(Expr::Test(slot, Test::Boolean(*expected))),
@@ -208,18 +212,9 @@ impl Lowering<'_> {
                 let literal = NumberLiteral { canonical: number.canonical.as_str().into(), value: number.value };
                 return Ok(Expr::Test(slot, Test::Number(literal)));
             }
-            // An event's number is compared in one spelling, whatever the rule's; with zeros before it, it is an identifier.
-            Data::Number(number) => {
-                let is_other = number.canonical != number.spelling && number_spelled(&number.spelling).is_some();
-                also = Some(number.canonical.as_str()).filter(|_| is_other);
-                number.spelling.clone()
-            }
             _ => value.scalar_text().ok_or_else(|| bad_value(value, "null goes with no modifier"))?,
         };
-        let mut patterns = text::patterns(&text, relation, plan, &self.options.lists, value)?;
-        if let Some(canonical) = also {
-            patterns.extend(text::patterns(canonical, relation, plan, &self.options.lists, value)?);
-        }
+        let patterns = text::patterns(&text, relation, plan, &self.options.lists, value)?;
         let tests = patterns.into_iter().map(|pieces| Expr::Test(slot, Test::Text(Pattern::new(pieces, plan.cased))));
         Ok(any(slot, tests.collect(), plan.cased))
     }
@@ -295,8 +290,9 @@ fn network(text: &str, value: &Node) -> Result<IpNet, Fault> {
         let written = value.scalar_text().unwrap_or_default();
         if written.trim() != text {
             let message = format!("\"{text}\" is not a network, and {written} stands for it");
-            return Fault::new(Code::BadNetwork, value.at, message)
-                .hint(format!("correct that line of the list, {}.txt", written.trim().trim_matches('%')));
+            let inner = written.trim().strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
+            let list = inner.filter(|name| !name.contains('%')).map(|name| format!("correct that line of {name}.txt"));
+            return Fault::new(Code::BadNetwork, value.at, message).hint_if_any(list);
         }
         Fault::new(Code::BadNetwork, value.at, format!("\"{text}\" is not a network"))
             .hint("write an address and a prefix length, as in \"10.0.0.0/8\" or \"2001:db8::/32\"")

@@ -112,6 +112,8 @@ impl Context<'_> {
     fn into_problems(mut self) -> Vec<Problem> {
         let position = |problem: &Problem| self.sources.iter().position(|source| source.path == problem.file);
         self.problems.sort_by_cached_key(|problem| (position(problem), problem.line, problem.column, problem.code));
+        // A mapping that several take in has its problems once.
+        self.problems.dedup();
         self.problems
     }
 

@@ -107,7 +107,12 @@ impl Reach<'_> {
                 continue;
             }
             let message = format!("matches of \"{}\" can be without {path}, and then have no group", self.name(input));
-            let hint = format!("add \"{path}|exists: true\" to \"{}\" if they should not match", self.name(input));
+            let lacks_entry = path == name.value && self.graph.aliases[index].iter().any(|(alias, _)| alias == path);
+            let hint = if lacks_entry {
+                format!("say under aliases.{path} which field it is there, as in \"{}: FIELD\"", self.name(input))
+            } else {
+                format!("add \"{path}|exists: true\" to \"{}\" if they should not match", self.name(input))
+            };
             context.report(&self.documents[index], Fault::new(Code::OptionalGroup, name.at, message).hint(hint));
             return;
         }
@@ -185,7 +190,8 @@ fn requires(expr: &Expr, slot: Slot) -> bool {
 /// True if the expression is never, or wants something and its opposite.
 fn is_contradictory(expr: &Expr, fields: &FieldTable) -> bool {
     match expr {
-        Expr::Any(parts) => parts.iter().all(|part| is_contradictory(part, fields)),
+        // Of an empty list there is a warning already.
+        Expr::Any(parts) => !parts.is_empty() && parts.iter().all(|part| is_contradictory(part, fields)),
         Expr::All(parts) => {
             let known: HashSet<String> = parts.iter().map(|part| part.canonical(fields)).collect();
             let excluded = parts.iter().filter_map(|part| match part {

@@ -95,8 +95,9 @@ pub(super) fn expand(
         let Some((name, behind)) = special[1..].split_once('%') else { break };
         let values = lists.get(name).ok_or_else(|| {
             let hint = suggest(name, lists.keys().map(String::as_str));
-            Fault::new(Code::UnknownList, node.at, format!("there is no list for %{name}%"))
-                .hint(format!("put its values into {name}.txt in a folder of rules.lists ({hint})"))
+            Fault::new(Code::UnknownList, node.at, format!("there is no list for %{name}%")).hint(format!(
+                "put its values into lists/{name}.txt beside the rules, or a folder of rules.lists ({hint})"
+            ))
         })?;
         append(&mut texts, &[std::mem::take(&mut plain)], node)?;
         append(&mut texts, values, node)?;

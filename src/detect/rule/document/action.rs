@@ -44,16 +44,33 @@ pub(super) fn unfold(documents: Vec<Node>, reporter: &mut Reporter<'_>) -> Vec<N
     unfolded
 }
 
-/// What a `global` adds to a document: to one that is no detection nothing that only a detection has.
+/// What a `global` adds to a document: nothing that means something only for others.
 fn applying(global: Option<&Node>, document: &Node) -> Option<Node> {
     let global = global?;
-    let (Data::Map(added), Data::Map(entries)) = (&global.data, &document.data) else { return Some(global.clone()) };
-    let is_other = |entry: &Entry| matches!(entry.key.text.as_str(), "correlation" | "anomaly" | "filter");
-    if !entries.iter().any(is_other) {
+    let Data::Map(entries) = &document.data else { return Some(global.clone()) };
+    let has = |key: &str| entries.iter().any(|entry| entry.key.text == key);
+    if has("filter") {
+        return Some(without(global, &["detection", "tokenwatch"]));
+    }
+    if !has("correlation") && !has("anomaly") {
         return Some(global.clone());
     }
-    let added = added.iter().filter(|entry| entry.key.text != "detection");
-    Some(Node { at: global.at, data: Data::Map(added.cloned().collect()) })
+    let mut added = without(global, &["detection"]);
+    if let Data::Map(entries) = &added.data {
+        let own = |entry: &Entry| match entry.key.text.as_str() {
+            "tokenwatch" => Entry { value: without(&entry.value, &["group-by"]), ..entry.clone() },
+            _ => entry.clone(),
+        };
+        added.data = Data::Map(entries.iter().map(own).collect());
+    }
+    Some(added)
+}
+
+/// A mapping without some keys.
+fn without(node: &Node, keys: &[&str]) -> Node {
+    let Data::Map(entries) = &node.data else { return node.clone() };
+    let kept = entries.iter().filter(|entry| !keys.contains(&entry.key.text.as_str()));
+    Node { at: node.at, data: Data::Map(kept.cloned().collect()) }
 }
 
 /// The value of `action`, and the document without it.

@@ -77,11 +77,7 @@ fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], repor
         .collect();
     let condition = section.get("condition");
     if condition.is_none() {
-        let fault = Fault::new(Code::MissingKey, section.at, format!("{} has no condition", section.name));
-        reporter.report(fault.hint_if_any(match (section.slip("condition"), selections.first()) {
-            (Some(slip), _) => Some(format!("write \"condition\" instead of \"{slip}\"")),
-            (None, first) => first.map(|selection| format!("write \"condition: {}\"", selection.name)),
-        }));
+        reporter.report(no_condition(section, &selections, is_filter));
     }
     let parsed = condition.and_then(|entry| condition::read(&entry.value, &selections, reporter));
     let uses = parsed.as_ref().map(|condition| condition.uses(selections.len())).unwrap_or_default();
@@ -93,6 +89,26 @@ fn parts(document: &Section<'_>, section: &Section<'_>, reserved: &[&str], repor
     }
     let condition_at = condition.map_or(section.at, |entry| entry.value.at);
     Detection { logsource, selections, condition: parsed, condition_at }
+}
+
+/// The condition is not there, or stands somewhere else.
+fn no_condition(section: &Section<'_>, selections: &[Selection], is_filter: bool) -> Fault {
+    let inner = section.entries.iter().find_map(|entry| match &entry.value.data {
+        Data::Map(entries) => entries.iter().find(|inner| inner.key.text == "condition").map(|inner| (entry, inner)),
+        _ => None,
+    });
+    let message = format!("{} has no condition", section.name);
+    if let Some((selection, inner)) = inner {
+        let message = format!("{message}: it stands inside of \"{}\"", selection.key.text);
+        return Fault::new(Code::MissingKey, inner.key_at, message).hint("indent it less");
+    }
+    let not = if is_filter { "not " } else { "" };
+    Fault::new(Code::MissingKey, section.at, message).hint_if_any(
+        match (section.slip("condition"), selections.first()) {
+            (Some(slip), _) => Some(format!("write \"condition\" instead of \"{slip}\"")),
+            (None, first) => first.map(|selection| format!("write \"condition: {not}{}\"", selection.name)),
+        },
+    )
 }
 
 /// In a filter, a key that is no selection in use is taken for a slip of the pen.

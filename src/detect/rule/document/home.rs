@@ -1,7 +1,7 @@
 //! Where a key belongs that stands somewhere else.
 
 use super::header::{BODIES, KNOWN, SETTINGS};
-use super::reader::Section;
+use super::reader::{Section, near};
 use super::window::COMMON;
 use super::window::logic::{BOUNDS, EXTRA_KEYS};
 use crate::detect::rule::problem::{Code, Fault};
@@ -10,7 +10,8 @@ use crate::detect::rule::yaml::Entry;
 /// The problem of a key without meaning in a section: where it would have one, else what it is nearly.
 pub(super) fn unknown(section: &Section<'_>, entry: &Entry, known: &[&str]) -> Fault {
     let fault = section.unknown(entry, known);
-    match home(&entry.key.text) {
+    let is_slip = near(&entry.key.text, known.iter().copied(), 1).is_some();
+    match home(&entry.key.text).filter(|_| !is_slip) {
         Some(home) => fault.hint(home),
         None => fault,
     }
@@ -41,8 +42,12 @@ fn is_of_window(key: &str) -> bool {
 /// A custom field that has the name of a setting, which means nothing at the top of a document.
 pub(super) fn outside(section: &Section<'_>, entry: &Entry) -> Option<Fault> {
     let key = entry.key.text.as_str();
-    let is_window = section.get("correlation").or(section.get("anomaly")).is_some();
-    let is_meant = SETTINGS.contains(&key) || key == "condition" || is_window && is_of_window(key);
+    let window = section.get("correlation").or(section.get("anomaly"));
+    let is_window = window.is_some();
+    let kind = window.and_then(|entry| Section::of(&entry.value, "").ok()?.get("type")?.value.scalar_text());
+    let is_extra = |types: &[&str]| kind.as_ref().is_some_and(|kind| types.contains(&kind.as_str()));
+    let is_of_kind = COMMON.contains(&key) || EXTRA_KEYS.iter().any(|(extra, types)| *extra == key && is_extra(types));
+    let is_meant = SETTINGS.contains(&key) || key == "condition" || is_window && is_of_kind;
     if !is_meant {
         return None;
     }

@@ -112,7 +112,12 @@ fn body(section: &Section<'_>, header: &Header, reporter: &mut Reporter<'_>) -> 
     let Some((entry, kind)) = bodies.next().map(|entry| (entry, entry.key.text.as_str())).or_else(|| misspelt(section))
     else {
         let message = "the document has none of detection, correlation, anomaly and filter";
-        let hint = "add one of them as a key of its own, not indented";
+        let is_test = section.get("rule_files").or(section.get("tests")).is_some();
+        let hint = if is_test {
+            "tests stand in a file of their own, NAME_test.yml"
+        } else {
+            "add one of them as a key of its own, not indented"
+        };
         reporter.report(Fault::new(Code::NoBody, header.name.at, message).hint(hint));
         return None;
     };

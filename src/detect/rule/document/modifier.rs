@@ -130,7 +130,7 @@ impl Written<'_> {
                     _ if MODIFIERS.contains(&word) => return Ok(()),
                     _ => {
                         let fault = Fault::new(Code::UnknownModifier, at, format!("unknown modifier \"{word}\""));
-                        return Err(fault.hint(suggest(word, MODIFIERS)));
+                        return Err(fault.hint(elsewhere(word).map_or_else(|| suggest(word, MODIFIERS), str::to_owned)));
                     }
                 };
                 self.encodings.push(encoding);
@@ -138,6 +138,21 @@ impl Written<'_> {
             }
         }
     }
+}
+
+/// What other tools' words are here.
+fn elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "any" | "in" | "or" => "a list of values needs no modifier: any of them matches",
+        "equals" | "eq" | "is" | "exact" => "leave it out: without a modifier the whole value is compared",
+        "regex" | "regexp" | "matches" => "write re",
+        "wildcard" | "like" | "glob" => "leave it out: * and ? are wildcards everywhere",
+        "near" => "what happens near one another is a correlation of the type temporal",
+        "ignorecase" | "nocase" => "leave it out: any case matches, but for re, where it is i",
+        "not" => "write neq, or put \"not\" before the selection in the condition",
+        "count" | "sum" | "avg" => "counting is a correlation of its own: event_count, value_sum, value_avg",
+        _ => return None,
+    })
 }
 
 fn set<T>(place: &mut Option<T>, value: T, word: &str, at: Spot) -> Result<(), Fault> {

@@ -211,6 +211,7 @@ fn a_global_adds_no_detection_to_what_is_none() {
     let text = "
 action: global
 level: low
+tokenwatch: {group-by: [a], suppress: 1h}
 detection: {s: {a: 1}, condition: s}
 ---
 title: One
@@ -235,6 +236,26 @@ title: These neither
     let (documents, _) = read_text(&later);
     let level = |index: usize| documents[index].header.level.as_ref().map(|level| level.value.name());
     assert_eq!((level(2), level(3)), (None, Some("high")), "a repeat is a document behind the global, too");
+}
+
+#[test]
+fn a_condition_that_stands_too_deep_is_found() {
+    let mut problems = Vec::new();
+    let text = "title: T\ndetection:\n  s:\n    a: 1\n    condition: s\n";
+    read(0, "rules.yml", text, &mut problems);
+    let told: Vec<_> =
+        problems.iter().map(|problem| (problem.line, problem.message.as_str(), problem.hint.as_str())).collect();
+    let message = "rule \"t\": detection has no condition: it stands inside of \"s\"";
+    assert_eq!(told, [(5, message, "indent it less")]);
+}
+
+#[test]
+fn texts_behind_an_alias_are_pointed_at_as_a_whole() {
+    let mut problems = Vec::new();
+    let text = "title: T\nc: &c \"s and nott t\"\ndetection:\n  s: {a: 1}\n  condition: *c\n";
+    read(0, "rules.yml", text, &mut problems);
+    let places: Vec<_> = problems.iter().map(|problem| (problem.line, problem.column)).collect();
+    assert!(!places.is_empty() && places.iter().all(|place| *place == (5, 14)), "{problems:?}");
 }
 
 #[test]

@@ -21,7 +21,9 @@ const NODES_MAX: usize = 500_000;
 
 /// What is behind most syntax errors, which parsers tell in their own terms.
 fn syntax_hint(info: &str) -> &'static str {
-    if info.contains("tab") {
+    if info.contains("escape") {
+        "in double quotes a backslash begins an escape: use single quotes, or write it twice"
+    } else if info.contains("tab") {
         "indent with spaces: YAML takes no tabs there"
     } else if info.contains("flow") {
         "inside { } and [ ] put quotes around a text that has any of { } [ ] , or \": \" in it, and close what is open"
@@ -126,7 +128,7 @@ impl Loader<'_> {
                 self.finish(Node { at, data }, anchor, nodes + 1)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some((node, nodes)) => self.finish(Node { at, ..node }, 0, nodes),
+                Some((node, nodes)) => self.finish(Node { at, data: elsewhere(node.data) }, 0, nodes),
                 None => Err(Fault::new(Code::YamlSyntax, at, "an alias inside what it names")),
             },
         }
@@ -174,6 +176,14 @@ impl Loader<'_> {
             },
         }
         Ok(())
+    }
+}
+
+/// What an alias stands for: the characters of a text are not where the alias is.
+fn elsewhere(data: Data) -> Data {
+    match data {
+        Data::Text(text) => Data::Text(Text { offset: None, source: None, ..text }),
+        other => other,
     }
 }
 

@@ -2,12 +2,18 @@
 //!
 //! Not in YAML 1.2, but other Sigma tools read rules with parsers that know it.
 
+use std::collections::HashSet;
+
 use super::{Data, Entry, Node};
 use crate::detect::rule::problem::{Code, Fault};
 
 /// A mapping's entries with what its merge key takes in. Own entries stand, and of several mappings the first.
 pub(super) fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
     let (merge_keys, mut joined): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_merge);
+    if merge_keys.is_empty() {
+        return Ok(joined);
+    }
+    let mut known: HashSet<String> = joined.iter().map(|own| own.key.text.clone()).collect();
     for merge in merge_keys {
         let sources = match &merge.value.data {
             Data::List(items) => items.as_ref(),
@@ -20,7 +26,7 @@ pub(super) fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
                 return Err(Fault::new(Code::WrongType, source.at, message).hint(hint));
             };
             for entry in taken.iter() {
-                if joined.iter().all(|own| own.key.text != entry.key.text) {
+                if known.insert(entry.key.text.clone()) {
                     joined.push(entry.clone());
                 }
             }

@@ -3,6 +3,7 @@
 //! Not those that show only once rules are joined: they are in `reach`.
 
 mod bounds;
+mod literal;
 mod window;
 
 use super::Context;
@@ -68,6 +69,9 @@ fn of_search(search: &Search, is_ours: bool, faults: &mut Vec<Fault>) {
         }
         Search::Field(field) => field,
     };
+    if is_ours {
+        faults.extend(field.values.iter().filter_map(|value| literal::fault(field, value)));
+    }
     let Some(name) = field.field.as_deref() else { return };
     let values = || field.values.iter();
     if is_ours {

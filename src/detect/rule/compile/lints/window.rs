@@ -53,10 +53,10 @@ fn impossible(window: &Window, document: &Document) -> Option<Fault> {
             let message = format!("{steps} gaps of {gap_min} do not fit into {}", window.timespan.value);
             Some(Fault::new(Code::UnreachableRule, gap.at, message))
         }
-        Logic::ValueChange { field } => constant(window, field, "never changes within it"),
+        Logic::ValueChange { field } => constant(window, field, "a single value never changes within it"),
         Logic::ValueCount { fields, condition } if condition.least_whole().is_some_and(|(_, least)| least > 1.0) => {
             match fields.as_slice() {
-                [field] => constant(window, field, "has one value within it"),
+                [field] => constant(window, field, "has a single value within it"),
                 _ => None,
             }
         }

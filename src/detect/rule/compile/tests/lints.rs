@@ -92,7 +92,7 @@ fn what_a_group_makes_the_same_never_differs() {
     };
     assert_eq!(
         unreachable(&change("source.ip", "jwt.sub, source.ip")),
-        ["source.ip: source.ip is in group-by, and never changes within it"]
+        ["source.ip: source.ip is in group-by, and a single value never changes within it"]
     );
     assert_eq!(unreachable(&change("source.ip", "jwt.sub")), [] as [&str; 0]);
     assert_eq!(unreachable(&change("jwt.aud", "jwt.aud")), [] as [&str; 0], "of a list a group has one element");
@@ -182,6 +182,41 @@ fn identities_are_compared_in_their_own_case() {
 }
 
 #[test]
+fn what_looks_like_an_expression_is_told_from_a_text() {
+    let warned = |selection: &str| warned(&detection(selection), Code::TakenLiterally);
+    for (slip, meant) in [
+        ("source.ip: 10.0.0.0/8", "source.ip|cidr: 10.0.0.0/8"),
+        ("jwt.client_id: ^web-.*$", "jwt.client_id|re: ^web-.*$"),
+        ("jwt.client_id|re: /^web/i", "jwt.client_id|re|i: ^web"),
+        ("jwt.client_id|re: /v1/", "jwt.client_id|re: v1"),
+        ("event.action: login OR logout", "event.action: [login, logout]"),
+        ("event.action: 'login, logout'", "event.action: login"),
+        ("event.action:login", "event.action: login"),
+        ("event.action == login", "event.action: token.*"),
+        ("jwt.client_id: '%admins%'", "jwt.client_id: '%admins% and more'"),
+    ] {
+        assert_eq!(warned(slip).len(), 1, "{slip}");
+        assert_eq!(warned(meant), [] as [&str; 0], "{meant}");
+    }
+    for plain in
+        ["url.path: /v1/orders", "url.path|re: /v1/orders", "url.path|re: ^/a/b", "user_agent.original: 'a, b'"]
+    {
+        assert_eq!(warned(plain), [] as [&str; 0], "{plain}");
+    }
+    assert_eq!(warned("jwt.sub|expand|cased: '%admins'").len(), 1, "no list is used");
+}
+
+#[test]
+fn an_empty_list_is_named() {
+    let text = "name: d\ndetection:\n  s: {f|expand: '%none%', g: 1}\n  condition: s\n";
+    let options = Options { lists: BTreeMap::from([("none".to_owned(), Vec::new())]), ..Options::default() };
+    let found = compile(&[Source { path: "rules.yml", text }], &options).expect("it runs").warnings;
+    let found: Vec<_> = found.iter().filter(|problem| problem.code == Code::UnreachableRule).collect();
+    let messages: Vec<_> = found.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages, ["rule \"d\": the list behind \"%none%\" is empty: nothing matches"]);
+}
+
+#[test]
 fn keys_in_the_wrong_place_say_where_they_belong() {
     let hints = |text: &str| {
         let problems = compile(&[Source { path: "rules.yml", text }], &Options::default())
@@ -205,7 +240,7 @@ fn keys_in_the_wrong_place_say_where_they_belong() {
             "group-by: it quiets single-event rules; a correlation or an anomaly has a group-by of its own",
         ),
         (body("suppress: 1h"), "suppress: it belongs under \"tokenwatch\", a key of the document itself"),
-        (body("min_count: 3"), "min_count: it belongs under \"correlation\" or \"anomaly\""),
+        (body("aliases: {}"), "aliases: it belongs under \"correlation\" or \"anomaly\""),
         (
             count("{gte: 2, min_count: 3}"),
             "min_count: it belongs under \"correlation\" or \"anomaly\"",
@@ -224,5 +259,6 @@ fn keys_in_the_wrong_place_say_where_they_belong() {
     for (text, hint) in cases {
         assert_eq!(hints(&text), [hint], "{text}");
     }
-    assert_eq!(hints(&body("tokenwatch: {suppress: 1h}\nhistory_of_this: rule")), [] as [&str; 0]);
+    let custom = body("tokenwatch: {suppress: 1h}\nhistory_of_this: rule\nmin_count: 3");
+    assert_eq!(hints(&custom), [] as [&str; 0], "its type has no min_count");
 }

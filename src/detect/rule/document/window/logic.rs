@@ -114,7 +114,10 @@ fn anomaly(section: &Section<'_>, kind: &str, reporter: &mut Reporter<'_>) -> Op
             Some(Logic::Ratio { condition: bounds(section, reporter)?, count_min: count_min? })
         }
         _ => {
-            let buckets = |node: &Node, key: &str| reader::count(node, key, 1, HISTORY_MAX);
+            let buckets = |node: &Node, key: &str| {
+                let hint = "write how many windows before are looked at, as in \"168\" for 7d of windows of 1h";
+                reader::count(node, key, 1, HISTORY_MAX).map_err(|fault| fault.hint(hint))
+            };
             let deviations = |node: &Node, key: &str| reader::number_within(node, key, 0.0, f64::MAX);
             let history = optional(section, reporter, "history", 24, buckets);
             let sigma = optional(section, reporter, "sigma", 4.0, deviations);
@@ -187,6 +190,9 @@ fn criteria(
         (false, _) => "write for example \"condition: {gte: 10}\"",
     };
     let Some(entry) = section.get("condition") else {
+        if section.slip("condition").is_some() {
+            return None;
+        }
         let message = format!("{} has no \"condition\"", section.name);
         reporter.report(Fault::new(Code::MissingKey, section.at, message).hint(shape));
         return None;
@@ -223,7 +229,7 @@ fn criteria(
     let mut fields = Some(Vec::new());
     if known.contains(&"field") {
         fields = condition.read(reporter, "field", reader::some_texts);
-        if condition.get("field").is_none() {
+        if condition.get("field").is_none() && condition.slip("field").is_none() {
             let fault = Fault::new(Code::MissingKey, entry.key_at, "condition has no field");
             reporter.report(fault.hint("name what is compared, as in \"field: service.name\""));
         }
