@@ -68,6 +68,7 @@ pub(super) const fn advice(code: Code) -> &'static str {
         Code::WindowTooLong => "shorten the timespan, or raise state.kept_max",
         Code::ThresholdAboveLimit => "raise the limit, or lower the threshold",
         Code::OptionalGroup => "add \"|exists: true\" for the field to the detection",
+        Code::MutedRule => "say \"generate: true\" in the rule that counts it, if it is to alert as well",
         Code::TakenLiterally => "say with a modifier what it is, or leave it if it is meant as it stands",
         Code::CustomSetting => "move it to where it means something, or give the custom field another name",
         Code::LevelWithoutTags => "add the technique, as in \"tags: [attack.t1550.001]\"",

@@ -241,6 +241,8 @@ codes! {
         ThresholdAboveLimit = "threshold-above-limit",
         /// A group-by field that matching events can lack.
         OptionalGroup = "optional-group",
+        /// A rule that would alert, were it not counted by another.
+        MutedRule = "muted-rule",
         /// What looks like an expression and is compared as a plain text.
         TakenLiterally = "taken-literally",
         /// A custom field with the name of a setting.

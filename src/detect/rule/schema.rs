@@ -195,6 +195,12 @@ impl Meant {
     }
 }
 
+/// True if the audit event has nothing but texts in a field.
+pub(crate) fn is_text(path: &str) -> bool {
+    let field = FIELDS.iter().find(|field| field.path == path);
+    field.is_some_and(|field| matches!(field.kind, Kind::Text | Kind::Texts | Kind::Words))
+}
+
 /// True if the audit event has one value in a field, never a list of them.
 pub(crate) fn is_single(path: &str) -> bool {
     let field = FIELDS.iter().find(|field| field.path == path);

@@ -71,6 +71,25 @@ fn a_lower_threshold_adds_alerts_and_moves_others() {
     assert_eq!(back["rules"][0]["disappears"], 1);
 }
 
+/// Three alerts of one group and moment, of which the new rules lack the middle one.
+#[test]
+fn alerts_of_one_moment_are_told_apart_by_their_ids() {
+    let folder = Folder::new();
+    let event = |id: &str| {
+        json!({"@timestamp": "2026-01-01T00:00:00Z", "event.action": "login", "event.id": id}).to_string() + "\n"
+    };
+    folder.write("events.jsonl", ["a", "b", "c"].map(event).concat());
+    let rule = |more: &str| {
+        format!("name: l\nid: 0e9e7d0e-6a5c-4a4e-8f5e-3f2f7a3b1c33\ndetection:\n  s: {{event.action: login}}\n{more}\n")
+    };
+    let old = rule("  condition: s");
+    let new = rule("  not_b: {event.id: b}\n  condition: s and not not_b");
+    let comparison = compare(&folder, &old, &new);
+    let row = &comparison["rules"][0];
+    let counts = ["unchanged", "changes", "appears", "disappears"].map(|key| row[key].as_u64().expect("a count"));
+    assert_eq!(counts, [2, 0, 0, 1]);
+}
+
 #[test]
 fn a_rule_keeps_its_alerts_under_a_new_name_or_a_new_id() {
     for (from, to) in [("name: password_guessing", "name: guesses"), ("3f2f7a3b1c02", "3f2f7a3b1c22")] {

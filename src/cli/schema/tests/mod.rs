@@ -82,6 +82,22 @@ const SEEN_IN_PART: [Code; 3] = [Code::BadValue, Code::BadNetwork, Code::TooMany
 /// Codes of which a schema sees some problems, and not that of the fixture: of conditions, that there is nothing in one.
 const SEEN_IN_PART_ELSEWHERE: [Code; 1] = [Code::BadCondition];
 
+/// What a document with an action lacks another may have.
+#[test]
+fn repeated_documents_need_not_be_whole() {
+    let validator = validator(Format::Rule);
+    for (text, is_accepted) in [
+        ("action: repeat\ntitle: T\ndetection: {s: {f: 2}}", true),
+        ("action: repeat\ntitle: T\ncorrelation: {timespan: 5m}", true),
+        ("title: T\ndetection: {s: {f: 2}}", false),
+        ("title: T\ncorrelation: {timespan: 5m}", false),
+    ] {
+        for document in documents(text) {
+            assert_eq!(validator.is_valid(&document), is_accepted, "{text}");
+        }
+    }
+}
+
 #[test]
 fn bad_rules_are_refused_as_far_as_a_schema_can_see() {
     let validator = validator(Format::Rule);

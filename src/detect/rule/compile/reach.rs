@@ -52,6 +52,7 @@ impl<'a> Reach<'a> {
         }
         for (index, document) in self.documents.iter().enumerate().filter(|(index, _)| self.sound[*index]) {
             self.tags(index, document, context);
+            self.muted(index, document, context);
             let group_by = match &document.body {
                 Some(Body::Window(window)) => &window.group_by,
                 Some(Body::Detection(_)) => &document.header.group_by,
@@ -91,6 +92,24 @@ impl Reach<'_> {
             let fault = Fault::new(Code::LevelWithoutTags, level.at, "the rule has a level, but no tags");
             context.report(document, fault.hint("add the technique, as in \"tags: [attack.t1550.001]\""));
         }
+    }
+
+    /// A rule with a level that another one counts, so that it does not alert. Detections are made for that, unless the
+    /// other stands elsewhere.
+    fn muted(&self, index: usize, document: &Document, context: &mut Context<'_>) {
+        let Some(level) = document.header.level.as_ref().filter(|_| !self.graph.alerts[index]) else { return };
+        let counts = |other: &usize| self.graph.inputs[*other].iter().any(|(_, input)| *input == index);
+        let Some(outer) = (0..self.documents.len()).find(counts) else { return };
+        let is_window = matches!(document.body, Some(Body::Window(_)));
+        if !is_window && self.documents[outer].file == document.file {
+            return;
+        }
+        let message = format!("the rule has a level and does not alert, because \"{}\" counts it", self.name(outer));
+        let hint = format!(
+            "say \"generate: true\" in \"{}\" if it is to alert as well, or leave the level out",
+            self.name(outer)
+        );
+        context.report(document, Fault::new(Code::MutedRule, level.at, message).hint(hint));
     }
 
     /// A group that matching events can be without.

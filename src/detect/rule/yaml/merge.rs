@@ -54,6 +54,17 @@ mod tests {
         }
     }
 
+    /// Walking the keys once for each would take minutes.
+    #[test]
+    fn many_keys_are_taken_in_at_once() {
+        let keys = (0..100_000).map(|number| format!("  k{number}: 1")).collect::<Vec<_>>().join("\n");
+        let (documents, faults) = load(&format!("base: &base\n{keys}\nx:\n  <<: *base\n  own: 2\n"));
+        assert!(faults.is_empty(), "{faults:?}");
+        let Data::Map(entries) = &documents[0].data else { panic!("a mapping") };
+        let Data::Map(taken) = &entries[1].value.data else { panic!("a mapping") };
+        assert_eq!(taken.len(), 100_001);
+    }
+
     #[test]
     fn own_entries_stand_before_those_taken_in() {
         let text = "base: &base {a: 1, b: 2}\nmore: &more {b: 3, c: 4}\n";

@@ -53,6 +53,13 @@ fn impossible(window: &Window, document: &Document) -> Option<Fault> {
             let message = format!("{steps} gaps of {gap_min} do not fit into {}", window.timespan.value);
             Some(Fault::new(Code::UnreachableRule, gap.at, message))
         }
+        Logic::ValueSum { field, .. } | Logic::ValueAverage { field, .. } | Logic::ValuePercentile { field, .. }
+            if schema::is_text(field) =>
+        {
+            let message = format!("{field} is a text in the audit event, and only numbers count");
+            let fault = Fault::new(Code::UnreachableRule, window.places.field(0), message);
+            Some(fault.hint("to count different values, take the type value_count"))
+        }
         Logic::ValueChange { field } => constant(window, field, "a single value never changes within it"),
         Logic::ValueCount { fields, condition } if condition.least_whole().is_some_and(|(_, least)| least > 1.0) => {
             match fields.as_slice() {

@@ -108,6 +108,43 @@ fn what_a_group_makes_the_same_never_differs() {
 }
 
 #[test]
+fn texts_are_not_added_up() {
+    let unreachable = |field: &str| {
+        let body = format!(
+            "correlation: {{type: value_sum, rules: [d], timespan: 1h, condition: {{field: {field}, gte: 1}}}}"
+        );
+        warned(&window(&body), Code::UnreachableRule)
+    };
+    assert_eq!(
+        unreachable("service.name"),
+        ["service.name: service.name is a text in the audit event, and only numbers count"]
+    );
+    assert_eq!(unreachable("http.response.status_code"), [] as [&str; 0]);
+    assert_eq!(unreachable("bytes"), [] as [&str; 0], "it is a source's own");
+}
+
+#[test]
+fn a_rule_that_another_counts_is_told_that_it_is_mute() {
+    let counted = "name: d\nlevel: low\ntags: [a.b]\ndetection: {s: {a: 1}, condition: s}\n";
+    let muted = |other: &str, generate: &str| {
+        let outer = format!(
+            "name: w\n{generate}correlation: {{type: event_count, rules: [d], timespan: 1h, condition: {{gte: 2}}}}\n"
+        );
+        let files = if other == "b.yml" {
+            vec![("a.yml", counted.to_owned()), (other, outer)]
+        } else {
+            vec![("a.yml", format!("{counted}---\n{outer}"))]
+        };
+        let sources: Vec<_> = files.iter().map(|(path, text)| Source { path, text }).collect();
+        let found = compile(&sources, &Options::default()).expect("it runs").warnings;
+        found.iter().filter(|problem| problem.code == Code::MutedRule).count()
+    };
+    assert_eq!(muted("b.yml", ""), 1);
+    assert_eq!(muted("b.yml", "generate: true\n"), 0);
+    assert_eq!(muted("a.yml", ""), 0, "in one file it is made for that");
+}
+
+#[test]
 fn a_match_that_is_its_own_companion_is_never_missed() {
     let unreachable = |without: &str| {
         let body = format!("anomaly: {{type: absence, rules: [d], without: [{without}], timespan: 1h}}");
@@ -239,6 +276,7 @@ fn keys_in_the_wrong_place_say_where_they_belong() {
             body("tokenwatch: {group-by: [a]}"),
             "group-by: it quiets single-event rules; a correlation or an anomaly has a group-by of its own",
         ),
+        (body("supress: 1h"), "supress: if you mean suppress, it belongs under \"tokenwatch\""),
         (body("suppress: 1h"), "suppress: it belongs under \"tokenwatch\", a key of the document itself"),
         (body("aliases: {}"), "aliases: it belongs under \"correlation\" or \"anomaly\""),
         (
