@@ -106,7 +106,9 @@ impl Approach {
     /// The matches of the window that ends at `end`, and how near it comes.
     fn window(&self, end: Timestamp, terms: &Terms<'_>) -> Option<Nearest> {
         let held = self.within(end - terms.rule.timespan, end);
-        let (shortfall, told) = count::judge(held, terms)?;
+        let before = self.seen.partition_point(|held| held.time <= end - terms.rule.timespan);
+        let before = before.checked_sub(1).map(|at| &self.seen[at]);
+        let (shortfall, told) = count::judge(held, before, terms)?;
         Some(Nearest { at: end, shortfall, told, matches: held.to_vec() })
     }
 

@@ -13,8 +13,8 @@ use super::neighbour::millis;
 use super::shortfall::{NEARLY, needs, of_condition, open_share, shortfall};
 use super::terms::Terms;
 
-/// How far a window is from the rule's condition, and in words.
-pub(super) fn judge(window: &[Rc<Seen>], terms: &Terms<'_>) -> Option<(f64, String)> {
+/// How far a window is from the rule's condition, and in words. The match before it may have come just too early.
+pub(super) fn judge(window: &[Rc<Seen>], before: Option<&Rc<Seen>>, terms: &Terms<'_>) -> Option<(f64, String)> {
     let rule = terms.rule;
     match &rule.logic {
         Logic::EventCount { condition } => Some(counted(window.len(), "events", condition)),
@@ -23,8 +23,10 @@ pub(super) fn judge(window: &[Rc<Seen>], terms: &Terms<'_>) -> Option<(f64, Stri
                 window.iter().flat_map(|seen| &seen.reading.texts).map(String::as_str).collect();
             Some(counted(values.len(), &terms.fields(), condition))
         }
-        Logic::Temporal { condition } => Some(temporal(window, condition.as_ref(), terms)),
-        Logic::TemporalOrdered { gap_min } => Some(ordered(window, *gap_min, terms)),
+        Logic::Temporal { condition } => Some(temporal(window, before, condition.as_ref(), terms)),
+        Logic::TemporalOrdered { gap_min } => {
+            Some(too_late(window, before, terms).unwrap_or_else(|| ordered(window, *gap_min, terms)))
+        }
         Logic::ValueSum { condition, .. } => {
             let sum = window.iter().map(|seen| seen.reading.number).sum();
             Some(number(sum, "sum", condition, terms))
@@ -65,14 +67,45 @@ fn nearest_rank(window: &[Rc<Seen>], percentile: f64) -> Option<f64> {
     numbers.get(rank.max(1) - 1).copied()
 }
 
-fn temporal(window: &[Rc<Seen>], condition: Option<&Condition>, terms: &Terms<'_>) -> (f64, String) {
+fn temporal(
+    window: &[Rc<Seen>],
+    before: Option<&Rc<Seen>>,
+    condition: Option<&Condition>,
+    terms: &Terms<'_>,
+) -> (f64, String) {
     let there = window.iter().fold(0, |labels, seen| labels | seen.labels);
     let inputs = terms.rule.inputs.len();
     let all = Condition { gte: Some(amount(inputs)), ..Condition::default() };
     let count = (0..inputs).filter(|bit| there & (1 << bit) != 0).count();
     let missing: Vec<_> = (0..inputs).filter(|bit| there & (1 << bit) == 0).map(|bit| terms.input(bit)).collect();
-    let (shortfall, told) = counted(count, "rules", condition.unwrap_or(&all));
-    if missing.is_empty() { (shortfall, told) } else { (shortfall, format!("{told}, without {}", missing.join(", "))) }
+    let condition = condition.unwrap_or(&all);
+    let (alone, told) = counted(count, "rules", condition);
+    let early = before.filter(|before| before.labels & !there != 0).zip(window.last());
+    if let Some((before, last)) = early {
+        let (name, timespan) = (terms.input((before.labels & !there).trailing_zeros() as usize), terms.rule.timespan);
+        let gap = last.time.since(before.time);
+        let told = format!("{told}, without {name}: it came {gap} before, and all must lie within {timespan}");
+        // Nearer than without it at all, the more so the less it is too early.
+        return (alone * (1.0 - millis(timespan) / millis(gap).max(1.0) / 2.0), told);
+    }
+    if missing.is_empty() { (alone, told) } else { (alone, format!("{told}, without {}", missing.join(", "))) }
+}
+
+/// The first step just before a window that has the second.
+fn too_late(window: &[Rc<Seen>], before: Option<&Rc<Seen>>, terms: &Terms<'_>) -> Option<(f64, String)> {
+    let steps = terms.rule.inputs.len();
+    let is_step = |seen: &Rc<Seen>, step: usize| seen.labels & (1 << step) != 0;
+    let before = before.filter(|before| steps > 1 && is_step(before, 0))?;
+    // A first step inside is the better beginning.
+    let second = window.iter().find(|seen| is_step(seen, 1)).filter(|_| !window.iter().any(|seen| is_step(seen, 0)))?;
+    let (gap, timespan) = (second.time.since(before.time), terms.rule.timespan);
+    // Less apart they were in one window, which has been looked at.
+    if gap < timespan {
+        return None;
+    }
+    let near = millis(timespan) / millis(gap).max(1.0);
+    let told = format!("1 of {steps} steps; {} came {gap} after, and all must lie within {timespan}", terms.input(1));
+    Some((open_share(1.0 + near / 2.0, amount(steps)), told))
 }
 
 /// The longest beginning of the sequence: each step by the earliest match that can take it.

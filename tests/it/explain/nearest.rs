@@ -132,6 +132,11 @@ fn sequences_and_shares() {
     check(&temporal, &events, "2 of 3 rules, without c @10");
     let ordered = format!("correlation: {{type: temporal_ordered, rules: [a, b, c], {over}}}");
     check(&ordered, &events, "2 of 3 steps; c would be next @10");
+    let late = [(0, "a", json!(1)), (300, "b", json!(1))];
+    let of_two = format!("correlation: {{type: temporal, rules: [a, b], {over}}}");
+    check(&of_two, &late, "1 of 2 rules, without a: it came 5m before, and all must lie within 5m @300");
+    let in_order = format!("correlation: {{type: temporal_ordered, rules: [a, b], {over}}}");
+    check(&in_order, &late, "1 of 2 steps; b came 5m after, and all must lie within 5m @300");
     let apart = format!("{ordered}\ntokenwatch: {{min_gap: 30s}}");
     check(&apart, &events, "1 of 3 steps; b came 20s after, and 30s are needed @20");
     let ratio =

@@ -19,9 +19,11 @@ pub(crate) struct LogSourceText {
 }
 
 impl LogSourceText {
-    /// True unless the rule is for another product, whose events have fields of their own.
+    /// True unless the rule is for another product, or any product's events of another category, whose fields are others.
     pub(crate) fn is_native(&self) -> bool {
-        self.product.as_deref().is_none_or(|product| product.eq_ignore_ascii_case(NATIVE.0))
+        let is =
+            |part: &Option<String>, native: &str| part.as_deref().is_none_or(|part| part.eq_ignore_ascii_case(native));
+        is(&self.product, NATIVE.0) && (self.product.is_some() || is(&self.category, NATIVE.1))
     }
 }
 

@@ -241,6 +241,8 @@ fn what_looks_like_an_expression_is_told_from_a_text() {
         assert_eq!(warned(plain), [] as [&str; 0], "{plain}");
     }
     assert_eq!(warned("jwt.sub|expand|cased: '%admins'").len(), 1, "no list is used");
+    let elsewhere = detection("source.ip: 10.0.0.0/8").replace("product: jwt", "category: webserver");
+    assert_eq!(super::lints::warned(&elsewhere, Code::TakenLiterally), [] as [&str; 0], "other events, other fields");
 }
 
 #[test]
