@@ -43,6 +43,7 @@ fn table() -> Vec<(&'static str, Json, Json, bool)> {
         ("keywords", json!({ "|contains|all": ["x", "z"] }), json!({ "a": "x", "b": "z" }), true),
         ("keywords", json!(["17"]), json!({ "a": 1175 }), true),
         ("dots inside a nested object", json!({ "a.b.c": 1 }), json!({ "a": { "b.c": 1 } }), true),
+        ("characters of expressions", json!({ "a|re": "2\\>&1" }), json!({ "a": "2>&1" }), true),
         ("nearly equal numbers", json!({ "a": 0 }), json!({ "a": 1e-17 }), false),
         (
             "names with an underscore",

@@ -48,14 +48,13 @@ pub(super) fn outside(section: &Section<'_>, entry: &Entry) -> Option<Fault> {
     let is_extra = |types: &[&str]| kind.as_ref().is_some_and(|kind| types.contains(&kind.as_str()));
     let is_of_kind = COMMON.contains(&key) || EXTRA_KEYS.iter().any(|(extra, types)| *extra == key && is_extra(types));
     let is_meant = SETTINGS.contains(&key) || matches!(key, "condition" | "timespan") || is_window && is_of_kind;
+    let message = format!("{key} at the top of the document is a custom field, and sets nothing");
+    let fault = Fault::new(Code::CustomSetting, entry.key_at, message);
     if !is_meant {
         // A slip in a short word may be any custom field.
         let setting = near(key, SETTINGS, 1).filter(|_| key.len() >= "min_gap".len())?;
-        let message = format!("{key} at the top of the document is a custom field, and sets nothing");
-        let hint = format!("if you mean {setting}, it belongs under \"tokenwatch\"");
-        return Some(Fault::new(Code::CustomSetting, entry.key_at, message).hint(hint));
+        return Some(fault.hint(format!("if you mean {setting}, it belongs under \"tokenwatch\"")));
     }
-    let message = format!("{key} at the top of the document is a custom field, and sets nothing");
     let home = if key == "condition" && !is_window { Some("it belongs under \"detection\"") } else { home(key) };
-    Some(Fault::new(Code::CustomSetting, entry.key_at, message).hint_if_any(home.map(str::to_owned)))
+    Some(fault.hint_if_any(home.map(str::to_owned)))
 }

@@ -43,22 +43,25 @@ fn plain(name: &str, text: &str, relation: TextRelation, expand: bool) -> Option
         let message = format!("{text} is compared as a text, not as a regular expression");
         return Some((message, format!("add the modifier re, as in \"{name}|re\"")));
     }
-    // Only of fields whose values are single words it is sure that none has this in it.
-    let is_word = matches!(name, "event.action" | "event.outcome" | "event.reason" | "http.request.method");
-    let parts =
-        [" OR ", " or ", " AND ", ", ", "|"].into_iter().find(|separator| is_word && text.contains(separator))?;
+    // The values of other fields may have such a separator in them.
+    if !matches!(name, "event.action" | "event.outcome" | "event.reason" | "http.request.method") {
+        return None;
+    }
+    let separator = [" OR ", " or ", " AND ", ", ", "|"].into_iter().find(|separator| text.contains(separator))?;
     let message = format!("{text} is compared as one text");
-    Some((message, format!("write a list for several values, as in \"[{}]\"", text.replace(parts, ", "))))
+    Some((message, format!("write a list for several values, as in \"[{}]\"", text.replace(separator, ", "))))
 }
 
 /// A map without the blank behind its colon is a text, and so is another tool's comparison.
 fn keyword(text: &str) -> Option<Told> {
-    let name = text.split([':', '=', ' ', '|']).next().filter(|name| name.len() < text.len())?;
-    if !schema::FIELDS.iter().any(|field| field.path == name) {
+    let (name, rest) = text.split_at(text.find([':', '=', ' ', '|'])?);
+    let is_field = schema::FIELDS.iter().any(|field| field.path == name);
+    // A sentence may begin with the name of a field.
+    if !is_field || !rest.trim_start().starts_with([':', '=', '|']) {
         return None;
     }
     let message = format!("{text} is looked for as a text anywhere in the event");
-    let value = text[name.len()..].trim_start_matches([':', '=', ' ']).trim_matches('"');
+    let value = rest.trim_start_matches([':', '=', ' ']).trim_matches('"');
     Some((message, format!("write a mapping, with a blank behind the colon: \"{name}: {value}\"")))
 }
 

@@ -230,6 +230,7 @@ fn what_looks_like_an_expression_is_told_from_a_text() {
         ("event.action: 'login, logout'", "event.action: login"),
         ("event.action:login", "event.action: login"),
         ("event.action == login", "event.action: token.*"),
+        ("'token: abc'", "token expired"),
         ("jwt.client_id: '%admins%'", "jwt.client_id: '%admins% and more'"),
     ] {
         assert_eq!(warned(slip).len(), 1, "{slip}");
